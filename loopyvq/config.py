@@ -1,0 +1,129 @@
+"""Dataclass configs from YAML files and command-line overrides, checked strictly.
+
+A config is a frozen dataclass whose fields are documented in its docstring and whose ranges are
+checked in ``__post_init__``. No file and no option ever names a Python path.
+
+    YAML file --read_yaml--> mapping --parse_config--> <Thing>Config --config_to_dict--> JSON
+                                         ^
+                      "--training.steps 500" overrides
+"""
+
+import dataclasses
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from loopyvq.errors import ConfigError
+
+__all__ = ["config_to_dict", "parse_config", "read_yaml"]
+
+ConfigT = TypeVar("ConfigT")
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file that holds one mapping.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The mapping, empty for an empty file.
+
+    Raises:
+        ConfigError: the file is missing, is not YAML, or is not a mapping.
+    """
+    import yaml
+
+    path = Path(path)
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"cannot read the config {path}: {reason}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {_one_line(error)}") from error
+    if loaded is None:
+        return {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path} must hold a mapping of options, not a {type(loaded).__name__}")
+    return loaded
+
+
+def parse_config(
+    config_class: type[ConfigT],
+    values: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+) -> ConfigT:
+    """Build a config from nested values and command-line overrides; later ones win.
+
+    Args:
+        config_class: a dataclass whose fields are plain values or further config dataclasses.
+        values: nested mapping of options, as read from YAML or JSON.
+        overrides: command-line words such as ``["--training.steps", "500"]``.
+
+    Returns:
+        An instance of ``config_class``; options that are not given keep their defaults.
+
+    Raises:
+        ConfigError: an option is unknown, of the wrong type, or outside its range.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class OptimConfig:
+        ...     learning_rate: float = 1e-3
+        >>> parse_config(OptimConfig, {"learning_rate": 0.1})
+        OptimConfig(learning_rate=0.1)
+        >>> parse_config(OptimConfig, overrides=["--learning_rate", "0.2"])
+        OptimConfig(learning_rate=0.2)
+    """
+    import jsonargparse
+
+    _require_mappings(config_class, dict(values or {}))
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(config_class, nested_key="config")
+    words = [f"--config.{word[2:]}" if word.startswith("--") else word for word in overrides]
+    try:
+        base = parser.parse_object({"config": dict(values or {})})
+        parsed = parser.parse_args(words, namespace=base)
+        built = parser.instantiate(parsed)
+    except jsonargparse.ArgumentError as error:
+        raise ConfigError(_explain(error)) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(_one_line(error)) from error
+    config = built["config"]
+    if not isinstance(config, config_class):  # jsonargparse hands back a namespace only on misuse
+        raise ConfigError(f"{config_class.__name__} is not a config dataclass")
+    return config
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """Turn a config into nested plain values that JSON can hold and `parse_config` reads back.
+
+    Args:
+        config: an instance of a config dataclass.
+
+    Returns:
+        The nested mapping of all its fields.
+    """
+    return dataclasses.asdict(config)
+
+
+def _require_mappings(config_class: Any, values: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse a plain value where a nested config belongs; the parser's own message is obscure."""
+    hints = typing.get_type_hints(config_class)
+    for name, value in values.items():
+        if dataclasses.is_dataclass(hints.get(name)):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{prefix}{name} must be a mapping of options, got {value!r}")
+            _require_mappings(hints[name], value, f"{prefix}{name}.")
+
+
+def _explain(error: Exception) -> str:
+    """Turn the parser's message into one line that names the option as the user wrote it."""
+    return _one_line(error).replace("config.", "").replace("Group 'config' does", "the config does")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
