@@ -1,0 +1,145 @@
+"""k-means over the residuals of all turns: one shared codebook from data alone."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from loopyvq.quantize.codebook import Assignments
+from loopyvq.quantize.residual import residual_walk
+
+__all__ = ["Fitted", "assignments_of", "fit_codes"]
+
+
+class Fitted(NamedTuple):
+    """Codes and gains that a fit found.
+
+    Attributes:
+        codes: ``k d``, no two of them equal.
+        gains: ``l``; the first is 1, each the least-squares factor of its turn.
+    """
+
+    codes: Float[Tensor, "k d"]
+    gains: Float[Tensor, " l"]
+
+
+def assignments_of(
+    latents: Float[Tensor, "n d"], codes: Tensor, codebooks: Float[Tensor, "l k d"], gains: Tensor
+) -> Assignments:
+    """List every residual with the code it chose, over all turns.
+
+    Args:
+        latents: in units of ``sigma``.
+        codes: ``n l``, as a walk gave them.
+        codebooks: the codes of each turn, its gain included.
+        gains: the gains.
+
+    Returns:
+        One row for every code that was emitted; dummies emit none.
+    """
+    turns, width = codebooks.shape[0], codebooks.shape[2]
+    turn = torch.arange(turns, device=codes.device)
+    chosen = codes >= 0
+    steps = codebooks[turn, codes.clamp(min=0)] * chosen.unsqueeze(2)
+    before = latents.unsqueeze(1) - (steps.cumsum(dim=1) - steps)
+    return Assignments(
+        before.reshape(-1, width)[chosen.reshape(-1)],
+        codes[chosen],
+        gains.expand(len(codes), turns)[chosen],
+        turn.expand(len(codes), turns)[chosen],
+    )
+
+
+@torch.no_grad()
+def fit_codes(
+    latents: Float[Tensor, "n d"],
+    size: int,
+    gains: Float[Tensor, " l"],
+    *,
+    iterations: int,
+    generator: torch.Generator,
+    fit_gains: bool = False,
+    dummies: bool = True,
+) -> Fitted:
+    """Fit one codebook to all turns of the residual loop.
+
+    Alternates between walking every vector to full depth and setting each code to the
+    least-squares mean of the residuals that chose it, divided by their gains (Lloyd, "Least
+    squares quantization in PCM", 1982); codes that nobody chose move to random residuals.
+
+    Args:
+        latents: finite, in units of ``sigma``, at least one.
+        size: number of codes.
+        gains: positive gains per turn to start from, the first of them 1.
+        iterations: rounds; 0 samples the codes from the data.
+        generator: source of the samples, on the CPU.
+        fit_gains: whether to fit the gains as well.
+        dummies: whether a turn may emit `CONTINUE`.
+
+    Returns:
+        The codes and the gains.
+
+    Raises:
+        ValueError: there is no vector to fit to.
+    """
+    if len(latents) == 0:
+        raise ValueError("fitting a codebook needs at least one vector, got none")
+    latents = latents.float()
+    codes = _distinct(_sample(latents, size, generator), latents, generator)
+    for _ in range(iterations):
+        codebooks = gains[:, None, None] * codes
+        walk = residual_walk(
+            latents,
+            codebooks,
+            latents.new_ones(()),
+            latents.new_zeros(len(latents)),
+            torch.full((len(latents),), len(gains), device=latents.device),
+            dummies=dummies,
+        )
+        found = assignments_of(latents, walk.codes, codebooks, gains)
+        sums, mass = found.least_squares(size)
+        empty = (mass == 0).nonzero().squeeze(1)
+        codes = sums / mass.clamp(min=torch.finfo(mass.dtype).tiny).unsqueeze(1)
+        codes[empty] = _sample(found.residuals / found.gains[:, None], len(empty), generator)
+        codes = _distinct(codes, latents, generator)
+        if fit_gains:
+            gains = _least_squares_gains(found, codes, gains)
+    return Fitted(codes, gains)
+
+
+def _sample(
+    rows: Float[Tensor, "n d"], count: int, generator: torch.Generator
+) -> Float[Tensor, "c d"]:
+    """Draw rows, without repeats while there are enough."""
+    if len(rows) == 0 or count == 0:
+        return rows.new_zeros(count, rows.shape[1])
+    rounds = -(-count // len(rows))
+    order = torch.cat([torch.randperm(len(rows), generator=generator) for _ in range(rounds)])
+    return rows[order[:count].to(rows.device)]
+
+
+def _distinct(
+    codes: Float[Tensor, "k d"], latents: Float[Tensor, "n d"], generator: torch.Generator
+) -> Float[Tensor, "k d"]:
+    """Move codes that repeat an earlier one by a little noise."""
+    _, group = torch.unique(codes, dim=0, return_inverse=True)
+    index = torch.arange(len(codes), device=codes.device)
+    first = index.new_full((len(codes),), len(codes)).scatter_reduce(0, group, index, "amin")
+    repeats = first[group] != index
+    noise = torch.randn(codes.shape, generator=generator).to(codes)
+    size = 0.05 * latents.square().mean().sqrt().clamp(min=1e-3)
+    return torch.where(repeats.unsqueeze(1), codes + size * noise, codes)
+
+
+def _least_squares_gains(
+    found: Assignments, codes: Float[Tensor, "k d"], gains: Float[Tensor, " l"]
+) -> Float[Tensor, " l"]:
+    """Give each turn the factor that fits its residuals best, the first 1, never increasing."""
+    chosen = codes[found.codes]
+    product = (found.residuals * chosen).sum(dim=1)
+    energy = chosen.square().sum(dim=1)
+    zeros = gains.new_zeros(len(gains))
+    best = zeros.index_add(0, found.turns, product) / zeros.index_add(0, found.turns, energy)
+    usable = best.isfinite() & (best > 0)
+    return torch.where(usable, best / best[0], gains).cummin(dim=0).values
