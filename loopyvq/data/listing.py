@@ -1,0 +1,59 @@
+"""A text file that lists images, one path per line.
+
+# my evaluation set
+photos/cat.jpg
+/data/dog.png
+"""
+
+from pathlib import Path
+
+from loopyvq.data.decoding import MAX_PIXELS
+from loopyvq.data.folder import FileImages
+from loopyvq.errors import DataError
+
+__all__ = ["ListedImages"]
+
+
+class ListedImages(FileImages):
+    """The images that a text file lists, in its order; there are no labels.
+
+    Paths are relative to the folder of the text file, or absolute. Blank lines and lines that start
+    with ``#`` are left out. A missing file is a broken image, met when it is read.
+
+    Args:
+        path: the text file, UTF-8.
+        channels: 3 for RGB, 1 for grey.
+        strict: raise at the first broken image instead of skipping it.
+        max_pixels: most pixels of an image, at least 1.
+
+    Raises:
+        DataError: the text file is missing, is no UTF-8 text, or lists nothing.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        channels: int = 3,
+        strict: bool = False,
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        path = Path(path)
+        names = _read_names(path)
+        super().__init__(
+            path.parent, names, channels=channels, strict=strict, max_pixels=max_pixels
+        )
+
+
+def _read_names(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise DataError(f"cannot read the list {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"the list {path} is no UTF-8 text: byte {error.start}") from error
+    lines = [line.strip() for line in text.split("\n")]
+    names = [line for line in lines if line and not line.startswith("#")]
+    if not names:
+        raise DataError(f"the list {path} names no images: write one path per line")
+    return names
