@@ -1,6 +1,13 @@
 """The errors a user can meet; every one is a `LoopyVQError`, so one `except` catches them all."""
 
-__all__ = ["BitstreamError", "CheckpointError", "ConfigError", "DataError", "LoopyVQError"]
+__all__ = [
+    "BitstreamError",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "LoopyVQError",
+    "TrainingError",
+]
 
 
 class LoopyVQError(Exception):
@@ -21,3 +28,7 @@ class CheckpointError(LoopyVQError):
 
 class BitstreamError(LoopyVQError):
     """A token file is damaged, truncated, or was written by another model."""
+
+
+class TrainingError(LoopyVQError):
+    """Training cannot go on: a loss is not finite, or the run to resume is not there."""

@@ -1,0 +1,1 @@
+"""The demonstration: train for two minutes, tokenize photographs, show where the tokens went."""

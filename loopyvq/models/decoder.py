@@ -1,0 +1,86 @@
+"""Latents, and what is known about them, to images."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from loopyvq.models.blocks import AttentionBlock, Upsample, stack_blocks
+
+__all__ = ["Decoder"]
+
+# Cue for a threshold of 0 and below anything useful; keeps the logarithm finite.
+_SMALLEST_THRESHOLD = 1e-3
+
+
+class Decoder(nn.Module):
+    """Refine and double until the sites are small patches, then unfold them into pixels.
+
+        z_q --1x1--> + length cue --> * and + threshold cue --> level n blocks --x2--> ... image
+
+    The cues tell the decoder how many tokens a site got and how coarse the whole image was made:
+    a site of length 0 looks the same as a site that truly is zero without them.
+
+    Args:
+        image_channels: 1 or 3.
+        patch_size: side of the patches that the last sites become, in pixels.
+        channels: width of each level, in the encoder's order.
+        blocks: residual blocks per level.
+        attention: whether the coarsest level begins with self-attention.
+        latent_dim: width of the latents.
+        max_depth: largest length of a site.
+    """
+
+    def __init__(
+        self,
+        image_channels: int,
+        patch_size: int,
+        channels: Sequence[int],
+        blocks: int,
+        attention: bool,
+        latent_dim: int,
+        max_depth: int,
+    ) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        wide = channels[-1]
+        self.stem = nn.Conv2d(latent_dim, wide, 3, padding=1)
+        self.length_cue = nn.Embedding(max_depth + 1, wide)
+        self.threshold_cue = nn.Sequential(nn.Linear(1, 64), nn.SiLU(), nn.Linear(64, 2 * wide))
+        nn.init.zeros_(self.length_cue.weight)
+        for parameter in self.threshold_cue[2].parameters():
+            nn.init.zeros_(parameter)
+        levels: list[nn.Module] = [AttentionBlock(wide)] if attention else []
+        levels.append(stack_blocks(wide, blocks))
+        reverse = list(reversed(channels))
+        for before, after in zip(reverse[:-1], reverse[1:], strict=True):
+            levels += [Upsample(before, after), stack_blocks(after, blocks)]
+        self.levels = nn.Sequential(*levels)
+        self.head = nn.Conv2d(channels[0], image_channels * patch_size**2, 3, padding=1)
+
+    def forward(
+        self,
+        z_q: Float[Tensor, "b d h w"],
+        lengths: Int[Tensor, "b h w"],
+        threshold: Float[Tensor, "b h w"],
+        cued: Bool[Tensor, " b"],
+    ) -> Float[Tensor, "b c H W"]:
+        """Decode latents.
+
+        Args:
+            z_q: quantized latents.
+            lengths: tokens per site.
+            threshold: the stop distance per site, in units of the latents' scale.
+            cued: images for which the decoder may see lengths and threshold.
+
+        Returns:
+            Images, nominally in [-1, 1], not clamped.
+        """
+        seen = cued[:, None, None, None].to(z_q.dtype)
+        length = self.length_cue(lengths).permute(0, 3, 1, 2)
+        log_threshold = threshold.clamp(min=_SMALLEST_THRESHOLD).log().unsqueeze(3)
+        stretch, shift = self.threshold_cue(log_threshold).permute(0, 3, 1, 2).chunk(2, dim=1)
+        features = self.stem(z_q) + seen * length
+        features = features + seen * (stretch * features + shift)
+        return F.pixel_shuffle(self.head(self.levels(features)), self.patch_size)

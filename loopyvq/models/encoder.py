@@ -1,0 +1,50 @@
+"""Images to latents."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from loopyvq.models.blocks import AttentionBlock, Downsample, stack_blocks
+
+__all__ = ["Encoder"]
+
+
+class Encoder(nn.Module):
+    """Fold small patches into channels, then refine and halve until one site is left per latent.
+
+        image --patches--> level 0 blocks --/2--> level 1 blocks --/2--> ... --1x1--> z_e
+
+    Args:
+        image_channels: 1 or 3.
+        patch_size: side of the patches that become the first sites, in pixels.
+        channels: width of each level; each level after the first halves the resolution.
+        blocks: residual blocks per level.
+        attention: whether the last level ends in self-attention.
+        latent_dim: width of the latents.
+    """
+
+    def __init__(
+        self,
+        image_channels: int,
+        patch_size: int,
+        channels: Sequence[int],
+        blocks: int,
+        attention: bool,
+        latent_dim: int,
+    ) -> None:
+        super().__init__()
+        self.patch_size = patch_size
+        self.stem = nn.Conv2d(image_channels * patch_size**2, channels[0], 3, padding=1)
+        levels: list[nn.Module] = [stack_blocks(channels[0], blocks)]
+        for narrow, wide in zip(channels[:-1], channels[1:], strict=True):
+            levels += [Downsample(narrow, wide), stack_blocks(wide, blocks)]
+        if attention:
+            levels.append(AttentionBlock(channels[-1]))
+        self.levels = nn.Sequential(*levels)
+        self.head = nn.Conv2d(channels[-1], latent_dim, 1)
+
+    def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
+        """Encode images whose sides are multiples of the downsampling factor."""
+        return self.head(self.levels(self.stem(F.pixel_unshuffle(image, self.patch_size))))

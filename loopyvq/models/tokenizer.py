@@ -1,0 +1,231 @@
+"""The whole way from images to tokens and back."""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from loopyvq.errors import ConfigError
+from loopyvq.models.decoder import Decoder
+from loopyvq.models.encoder import Encoder
+from loopyvq.quantize import LoopConfig, LoopQuantizer, Quantized
+from loopyvq.tokens import Tokens
+
+__all__ = ["Reconstruction", "Tokenizer", "TokenizerConfig"]
+
+
+@dataclass(frozen=True)
+class TokenizerConfig:
+    """Sizes of the networks around the loop.
+
+    Attributes:
+        image_channels: 3 for colour, 1 for greyscale.
+        downsampling: pixels per site along each side.
+        patch_size: pixels folded into channels before the first convolution; a divisor of
+            ``downsampling``. Larger is faster.
+        channels: width of each level; one level for the patches and one for every halving from
+            there to ``downsampling``.
+        encoder_blocks: residual blocks per level of the encoder.
+        decoder_blocks: residual blocks per level of the decoder.
+        attention: self-attention over all sites at the coarsest level, in both networks.
+        quantizer: the loop.
+    """
+
+    image_channels: Literal[1, 3] = 3
+    downsampling: Literal[4, 8, 16] = 8
+    patch_size: Literal[1, 2, 4, 8] = 4
+    channels: tuple[int, ...] = (64, 128)
+    encoder_blocks: int = 2
+    decoder_blocks: int = 2
+    attention: bool = False
+    quantizer: LoopConfig = field(default_factory=LoopConfig)
+
+    def __post_init__(self) -> None:
+        """Check that the levels reach the downsampling factor."""
+        reached = self.patch_size * 2 ** (len(self.channels) - 1)
+        if not self.channels or reached != self.downsampling:
+            raise ConfigError(
+                f"patch_size {self.patch_size} and {len(self.channels)} channels give a "
+                f"downsampling of {reached}, not {self.downsampling}: give one width for the "
+                f"patches and one for every halving"
+            )
+        if min(self.channels) < 1 or min(self.encoder_blocks, self.decoder_blocks) < 0:
+            raise ConfigError("channels must be at least 1 and blocks 0 or more")
+        if self.attention and self.channels[-1] % 64:
+            raise ConfigError(
+                f"attention needs a last width that is a multiple of 64, got {self.channels[-1]}"
+            )
+
+
+class Reconstruction(NamedTuple):
+    """What a training or evaluation pass gives.
+
+    Attributes:
+        image: ``b c H W``, nominally in [-1, 1], not clamped.
+        quantized: the result of the loop, sites of shape ``b h w``.
+        latents: ``b h w d``, the encoder's output.
+    """
+
+    image: Float[Tensor, "b c H W"]
+    quantized: Quantized
+    latents: Float[Tensor, "b h w d"]
+
+
+class Tokenizer(nn.Module):
+    """Turn images into variable-length tokens and back, at any threshold, at any size.
+
+        image --encoder--> z_e --loop--> Tokens --sum--> z_q --decoder, told the lengths--> image
+
+    Args:
+        config: the sizes.
+
+    Example:
+        >>> tokenizer = Tokenizer(TokenizerConfig(channels=(8, 16))).eval()
+        >>> image = torch.zeros(1, 3, 20, 33)
+        >>> tokens = tokenizer.encode(image, threshold=0.5)
+        >>> tokens.lengths.shape, tokenizer.decode(tokens, threshold=0.5, size=(20, 33)).shape
+        (torch.Size([1, 3, 5]), torch.Size([1, 3, 20, 33]))
+    """
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.quantizer.codebook_dim
+        sizes = (config.image_channels, config.patch_size, config.channels)
+        self.encoder = Encoder(*sizes, config.encoder_blocks, config.attention, width)
+        self.quantizer = LoopQuantizer(config.quantizer)
+        self.decoder = Decoder(
+            *sizes, config.decoder_blocks, config.attention, width, config.quantizer.max_depth
+        )
+        self.to(memory_format=torch.channels_last)  # what CPU and GPU convolutions want
+
+    def latents(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
+        """Encode images without quantizing.
+
+        Args:
+            image: in [-1, 1], of any size; the border is repeated up to a multiple of
+                ``downsampling``.
+
+        Returns:
+            One latent per site.
+
+        Raises:
+            ValueError: the number of channels differs from ``image_channels`` or the image is
+                empty.
+        """
+        channels = self.config.image_channels
+        if image.ndim != 4 or image.shape[1] != channels or min(image.shape[2:]) < 1:
+            raise ValueError(f"images must be b {channels} H W, got {tuple(image.shape)}")
+        factor = self.config.downsampling
+        height, width = image.shape[2:]
+        padding = (0, -width % factor, 0, -height % factor)
+        padded = F.pad(image, padding, mode="replicate") if any(padding) else image
+        padded = padded.contiguous(memory_format=torch.channels_last)
+        return self.encoder(padded).permute(0, 2, 3, 1)
+
+    def forward(
+        self,
+        image: Float[Tensor, "b c H W"],
+        threshold: float | Tensor | None = None,
+        depth: int | Tensor | None = None,
+        cued: Bool[Tensor, " b"] | None = None,
+    ) -> Reconstruction:
+        """Encode, quantize and decode, with gradients.
+
+        Args:
+            image: in [-1, 1].
+            threshold: a number, or a tensor that broadcasts to ``b h w``; see `LoopQuantizer`.
+            depth: the same for the number of turns.
+            cued: images for which the decoder sees lengths and threshold; by default all.
+
+        Returns:
+            The reconstruction, of the image's size, with all that the loop found.
+        """
+        latents = self.latents(image)
+        quantized = self.quantizer(latents, threshold, depth)
+        decoded = self._paint(quantized.z_q, quantized.lengths, threshold, cued)
+        cropped = decoded[:, :, : image.shape[2], : image.shape[3]]
+        return Reconstruction(cropped, quantized, latents)
+
+    @torch.no_grad()
+    def encode(
+        self,
+        image: Float[Tensor, "b c H W"],
+        threshold: float | Tensor | None = None,
+        depth: int | Tensor | None = None,
+    ) -> Tokens:
+        """Give the tokens of images.
+
+        Args:
+            image: in [-1, 1], of any size.
+            threshold: stop distance; smaller gives more tokens. By default the configured one.
+            depth: most tokens per site.
+
+        Returns:
+            Tokens with sites of shape ``b h w``.
+        """
+        return self.quantizer.encode(self.latents(image), threshold, depth)
+
+    @torch.no_grad()
+    def decode(
+        self,
+        tokens: Tokens,
+        threshold: float | Tensor | None = None,
+        size: tuple[int, int] | None = None,
+        cues: bool = True,
+    ) -> Float[Tensor, "b c H W"]:
+        """Give the images that tokens stand for.
+
+        Args:
+            tokens: sites of shape ``b h w``; any prefix decodes.
+            threshold: the threshold they were made with, a cue for the decoder.
+            size: height and width to crop to, in pixels; by default all sites.
+            cues: whether the decoder sees lengths and threshold.
+
+        Returns:
+            Images within [-1, 1].
+
+        Raises:
+            ValueError: the tokens have no sites of shape ``b h w``, or ``size`` does not belong
+                to this many sites.
+        """
+        if tokens.lengths.ndim != 3:
+            raise ValueError(f"sites must be b h w, got {tuple(tokens.lengths.shape)}")
+        factor = self.config.downsampling
+        grid = (tokens.lengths.shape[1], tokens.lengths.shape[2])
+        size = size or (grid[0] * factor, grid[1] * factor)
+        if tuple(-(-side // factor) for side in size) != grid:
+            raise ValueError(f"{grid[0]} x {grid[1]} sites cannot be an image of size {size}")
+        cued = torch.full((len(tokens.lengths),), cues, device=tokens.lengths.device)
+        z_q = self.quantizer.decode(tokens)
+        image = self._paint(z_q, tokens.lengths, threshold, cued)
+        return image[:, :, : size[0], : size[1]].clamp(-1, 1)
+
+    @torch.no_grad()
+    def reconstruct(
+        self,
+        image: Float[Tensor, "b c H W"],
+        threshold: float | Tensor | None = None,
+        depth: int | Tensor | None = None,
+    ) -> Float[Tensor, "b c H W"]:
+        """Encode and decode images; see `encode` and `decode`."""
+        tokens = self.encode(image, threshold, depth)
+        return self.decode(tokens, threshold, (image.shape[2], image.shape[3]))
+
+    def _paint(
+        self,
+        z_q: Float[Tensor, "b h w d"],
+        lengths: Tensor,
+        threshold: float | Tensor | None,
+        cued: Bool[Tensor, " b"] | None,
+    ) -> Float[Tensor, "b c H W"]:
+        """Decode latents with their cues."""
+        if threshold is None:
+            threshold = self.config.quantizer.threshold
+        limit = torch.as_tensor(threshold, dtype=torch.float32, device=z_q.device)
+        if cued is None:
+            cued = torch.ones(len(z_q), dtype=torch.bool, device=z_q.device)
+        return self.decoder(z_q.permute(0, 3, 1, 2), lengths, limit.expand(lengths.shape), cued)

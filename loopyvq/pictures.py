@@ -1,0 +1,86 @@
+"""Pictures of tokens: where they went, and sheets of images side by side."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+__all__ = ["length_map", "overlay", "sheet"]
+
+# Dark blue over teal to yellow: readable in grey and by the colour-blind (after viridis).
+_COLOURS = (
+    (0x1B, 0x0B, 0x3F),
+    (0x3B, 0x2E, 0x7E),
+    (0x31, 0x58, 0x8C),
+    (0x24, 0x7F, 0x8E),
+    (0x21, 0xA5, 0x85),
+    (0x5D, 0xC8, 0x63),
+    (0xB5, 0xDE, 0x2B),
+    (0xFD, 0xE7, 0x25),
+)
+
+
+def length_map(
+    lengths: Int[Tensor, "h w"], max_depth: int, factor: int
+) -> UInt8[Tensor, "3 H W"]:
+    """Colour each site by its number of tokens, dark for none, yellow for the most.
+
+    Args:
+        lengths: tokens per site.
+        max_depth: the length that is yellow.
+        factor: pixels per site along each side.
+
+    Returns:
+        The picture, ``factor`` times as large as the grid of sites.
+    """
+    palette = torch.tensor(_COLOURS, dtype=torch.float32)
+    place = lengths.float().cpu() / max(1, max_depth) * (len(_COLOURS) - 1)
+    below = place.floor().long().clamp(0, len(_COLOURS) - 2)
+    share = (place - below).unsqueeze(2)
+    colours = torch.lerp(palette[below], palette[below + 1], share).permute(2, 0, 1)
+    large = colours.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
+    return large.round().to(torch.uint8)
+
+
+def overlay(
+    image: UInt8[Tensor, "c H W"], cover: UInt8[Tensor, "3 h w"], strength: float = 0.6
+) -> UInt8[Tensor, "3 H W"]:
+    """Lay a coloured picture over the grey of an image.
+
+    Args:
+        image: the image below.
+        cover: at least as large; what sticks out is cut off.
+        strength: share of the cover, in [0, 1].
+
+    Returns:
+        The mixture.
+    """
+    grey = image.float().mean(dim=0, keepdim=True).expand(3, -1, -1)
+    mixed = torch.lerp(grey, cover[:, : image.shape[1], : image.shape[2]].float(), strength)
+    return mixed.round().to(torch.uint8)
+
+
+def sheet(
+    rows: Sequence[Sequence[UInt8[Tensor, "c H W"]]], gap: int = 4
+) -> UInt8[Tensor, "3 H2 W2"]:
+    """Put images side by side, one row under the other, on white.
+
+    Args:
+        rows: images of any sizes; grey ones become colour.
+        gap: pixels between them.
+
+    Returns:
+        The sheet.
+    """
+    strips = [torch.cat([_cell(image, row, gap) for image in row], dim=2) for row in rows]
+    width = max(strip.shape[2] for strip in strips)
+    padded = [F.pad(strip, (0, width - strip.shape[2]), value=255) for strip in strips]
+    return F.pad(torch.cat(padded, dim=1), (gap, 0, gap, 0), value=255)
+
+
+def _cell(image: Tensor, row: Sequence[Tensor], gap: int) -> UInt8[Tensor, "3 H W"]:
+    height = max(other.shape[1] for other in row)
+    colour = image.expand(3, -1, -1) if image.shape[0] == 1 else image
+    return F.pad(colour, (0, gap, 0, height - image.shape[1] + gap), value=255)

@@ -1,0 +1,342 @@
+"""The training loop, readable top to bottom: draws in, steps, records, checkpoints out.
+
+    draws --batch--> task.loss --> backward --> clip, step, averages --> journal
+                                                       |
+                              every now and then: validation, best.safetensors, state.safetensors
+
+Everything random is a function of (seed, step) and everything else is in the state file, so a run
+that was killed and resumed is bit-identical to one that was not.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from loopyvq.checkpoint import write_tensors
+from loopyvq.errors import ConfigError, TrainingError
+from loopyvq.training.ema import WeightAverage
+from loopyvq.training.journal import Journal
+from loopyvq.training.optim import OptimConfig, build_optimizer, learning_rate_at
+from loopyvq.training.precision import resolve_precision
+from loopyvq.training.state import TrainingState, load_state, save_state
+
+__all__ = ["RunConfig", "Task", "Validation", "train"]
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How long, how large, where, and how often to look.
+
+    Attributes:
+        steps: optimizer steps.
+        batch_size: images per optimizer step, over all devices and passes.
+        accumulate: passes per optimizer step; each takes its share of the batch.
+        seed: decides the weights, the images and all draws.
+        accelerator: ``cpu``, ``cuda`` or ``auto``.
+        devices: processes to train on; above 1 start them with ``torchrun``.
+        precision: ``auto`` (bf16 where the hardware multiplies it), ``32-true``, ``bf16-mixed`` or
+            ``16-mixed``.
+        compile: compile the networks; pays on GPUs.
+        average_decay: decay of the running average of the weights, which is what is saved.
+        workers: processes that read images; 0 reads in the training process.
+        cache_mb: megabytes of decoded images to keep in memory, per process.
+        log_every: steps between measurements.
+        validate_every: steps between validations.
+        save_every: steps between saved states.
+        time_limit_s: seconds after which training ends, its schedule stretched or shortened to
+            fit; 0 trains for ``steps``. A run with a limit is not reproducible to the bit.
+        tensorboard: also write TensorBoard events.
+    """
+
+    steps: int = 5000
+    batch_size: int = 16
+    accumulate: int = 1
+    seed: int = 0
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    devices: int = 1
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    compile: bool = False
+    average_decay: float = 0.999
+    workers: int = 0
+    cache_mb: int = 1024
+    log_every: int = 20
+    validate_every: int = 500
+    save_every: int = 500
+    time_limit_s: float = 0.0
+    tensorboard: bool = True
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        counts = ("steps", "batch_size", "accumulate", "devices", "log_every")
+        for name in (*counts, "validate_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("seed", "workers", "cache_mb", "time_limit_s"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.batch_size % (self.accumulate * self.devices):
+            raise ConfigError(
+                f"batch_size {self.batch_size} must be a multiple of accumulate x devices "
+                f"= {self.accumulate * self.devices}"
+            )
+        if not 0 <= self.average_decay < 1:
+            raise ConfigError(f"average_decay must be within [0, 1), got {self.average_decay}")
+
+
+class Validation(NamedTuple):
+    """What a validation found.
+
+    Attributes:
+        score: larger is better; the best model is kept.
+        values: measurements by name.
+        panel: pictures to look at.
+    """
+
+    score: float
+    values: dict[str, float]
+    panel: UInt8[Tensor, "3 H W"]
+
+
+class Task(Protocol):
+    """What the loop needs to know of what it trains."""
+
+    model: nn.Module
+
+    def loss(
+        self, model: nn.Module, images: Float[Tensor, "b c H W"], generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """Give the loss of one pass, with gradient."""
+        ...
+
+    def after_step(self) -> None:
+        """Update what no optimizer updates."""
+        ...
+
+    def measure(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Measure the last pass: all values, and those for the progress bar."""
+        ...
+
+    def validate(self, model: nn.Module) -> Validation:
+        """Judge a model on held-out images."""
+        ...
+
+    def save(self, path: Path, model: nn.Module, step: int) -> None:
+        """Write a model."""
+        ...
+
+
+def train(
+    task: Task,
+    draws: Dataset[Tensor],
+    run: RunConfig,
+    optim: OptimConfig,
+    folder: Path,
+    *,
+    resume: bool = False,
+    quiet: bool = False,
+) -> None:
+    """Train until the last step, the time limit or an interrupt.
+
+    Args:
+        task: what to train.
+        draws: images by number; draw ``i`` must always be the same image.
+        run: how long, how large, where.
+        optim: the optimizer.
+        folder: where metrics, states and models go.
+        resume: continue from the folder's saved state.
+        quiet: show no progress bar.
+
+    Raises:
+        TrainingError: a loss is not finite, or there is no state to resume.
+        CheckpointError: the saved state is damaged or belongs to another model.
+        KeyboardInterrupt: the user interrupted; the state was saved before.
+    """
+    fabric = Fabric(
+        accelerator=run.accelerator,
+        devices=run.devices,
+        precision=resolve_precision(run.precision, run.accelerator),
+    )
+    fabric.launch()
+    optimizer = build_optimizer(task.model, optim)
+    average = WeightAverage(task.model, run.average_decay)
+    state = TrainingState(task.model, average.model, optimizer)
+    if resume:
+        load_state(folder / "state.safetensors", state)
+    average.model.to(fabric.device)
+    model, optimizer = fabric.setup(task.model, optimizer)
+    trained = torch.compile(model) if run.compile else model
+    is_first = fabric.global_rank == 0
+    with Journal(folder, state.step, run.steps, quiet or not is_first, run.tensorboard and is_first) as journal:
+        trainer = _Trainer(fabric, task, trained, optimizer, average, state, journal, run, optim, folder)
+        trainer.run(draws)
+
+
+class _Trainer:
+    """The loop itself, with what it holds on to."""
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        task: Task,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: WeightAverage,
+        state: TrainingState,
+        journal: Journal,
+        run: RunConfig,
+        optim: OptimConfig,
+        folder: Path,
+    ) -> None:
+        self.fabric = fabric
+        self.task = task
+        self.model = model
+        self.optimizer = optimizer
+        self.average = average
+        self.state = state
+        self.journal = journal
+        self.config = run
+        self.optim = optim
+        self.folder = folder
+        self.is_first = fabric.global_rank == 0
+        self._started = time.monotonic() - state.elapsed_s
+        self._logged = (state.step, time.monotonic())
+
+    def run(self, draws: Dataset[Tensor]) -> None:
+        """Train to the end; save the state whatever ends it."""
+        batches = self._batches(draws)
+        self.model.train()
+        try:
+            while self.state.step < self.config.steps and self._progress() < 1:
+                self._step(batches)
+                self._look()
+        except KeyboardInterrupt:
+            self._save_state()
+            raise
+        if self.state.step % self.config.validate_every:
+            self._validate()
+        self._save_state()
+
+    def _progress(self) -> float:
+        """Tell the share of the training that is done, by steps or by time."""
+        by_steps = self.state.step / self.config.steps
+        if not self.config.time_limit_s:
+            return by_steps
+        elapsed = time.monotonic() - self._started
+        # All processes must agree on when to stop: the first one's clock decides.
+        by_time = float(self.fabric.broadcast(elapsed / self.config.time_limit_s))
+        return max(by_steps, by_time)
+
+    def _step(self, batches: Iterator[Tensor]) -> None:
+        """Take one optimizer step."""
+        config = self.config
+        rate = learning_rate_at(self.state.step, self._progress(), self.optim)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        generator = _generator(config.seed, self.state.step, self.fabric.global_rank)
+        self.optimizer.zero_grad()
+        for index in range(config.accumulate):
+            images = next(batches).to(self.fabric.device)
+            is_last = index == config.accumulate - 1
+            with self.fabric.no_backward_sync(self.model, enabled=not is_last):
+                loss = self.task.loss(self.model, images, generator)
+                self._require_finite(loss, images)
+                self.fabric.backward(loss / config.accumulate)
+        self.gradient_norm = self._clip()
+        self.optimizer.step()
+        self.task.after_step()
+        self.average.update(self.task.model, self.state.step)
+        self.state.step += 1
+        self.journal.advance()
+
+    def _clip(self) -> float:
+        most = self.optim.clip_norm or float("inf")
+        norm = self.fabric.clip_gradients(
+            self.model, self.optimizer, max_norm=most, error_if_nonfinite=False
+        )
+        return float(norm) if norm is not None else float("nan")
+
+    def _require_finite(self, loss: Tensor, images: Tensor) -> None:
+        """Stop before a broken loss reaches the weights, and keep the batch that broke it."""
+        if bool(loss.isfinite()):
+            return
+        path = self.folder / f"nonfinite_batch_rank{self.fabric.global_rank}.safetensors"
+        write_tensors(path, "batch", {"images": images}, step=self.state.step)
+        raise TrainingError(
+            f"the loss is {loss.item()} at step {self.state.step}; the batch was saved to {path}. "
+            f"A lower learning_rate or precision 32-true usually helps"
+        )
+
+    def _look(self) -> None:
+        """Measure, validate and save when it is time."""
+        step, config = self.state.step, self.config
+        if step % config.log_every == 0 and self.is_first:
+            values, shown = self.task.measure()
+            before, then = self._logged
+            now = time.monotonic()
+            speed = (step - before) * config.batch_size / max(now - then, 1e-9)
+            self._logged = (step, now)
+            values["images_per_s"] = speed
+            values["gradient_norm"] = self.gradient_norm
+            values["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+            self.journal.write(step, values, {**shown, "img/s": f"{speed:.0f}"})
+        if step % config.validate_every == 0:
+            self._validate()
+        if step % config.save_every == 0:
+            self._save_state()
+
+    def _validate(self) -> None:
+        """Judge the average on the first process; keep it if it is the best so far."""
+        if self.is_first:
+            found = self.task.validate(self.average.model)
+            values = {**found.values, "validation_score": found.score}
+            self.journal.write(self.state.step, values, {"val": f"{found.score:.2f}dB"})
+            self.journal.picture(self.state.step, "validation", found.panel)
+            if found.score >= self.state.best_score:
+                self.state.best_score = found.score
+                path = self.folder / "best.safetensors"
+                self.task.save(path, self.average.model, self.state.step)
+        self.fabric.barrier()
+        self._logged = (self.state.step, time.monotonic())
+
+    def _save_state(self) -> None:
+        if self.is_first:
+            self.state.elapsed_s = time.monotonic() - self._started
+            save_state(self.folder / "state.safetensors", self.state)
+            path = self.folder / "last.safetensors"
+            self.task.save(path, self.average.model, self.state.step)
+        self.fabric.barrier()
+
+    def _batches(self, draws: Dataset[Tensor]) -> Iterator[Tensor]:
+        """Read this process's share of the draws, starting where the state is."""
+        config = self.config
+        ranks, rank = self.fabric.world_size, self.fabric.global_rank
+        size = config.batch_size // (config.accumulate * ranks)
+        first = self.state.step * config.accumulate
+        passes = range(first, config.steps * config.accumulate)
+        numbers = [
+            [(number * ranks + rank) * size + index for index in range(size)] for number in passes
+        ]
+        loader = DataLoader(
+            draws,
+            batch_sampler=numbers,
+            num_workers=config.workers,
+            persistent_workers=config.workers > 0,
+            pin_memory=self.fabric.device.type == "cuda",
+        )
+        return iter(loader)
+
+
+def _generator(seed: int, step: int, rank: int) -> torch.Generator:
+    """Give the source of all randomness of one step on one process."""
+    words = np.random.SeedSequence([seed, step, rank, 2]).generate_state(2)
+    return torch.Generator().manual_seed(int(words[0]) | int(words[1]) << 32)

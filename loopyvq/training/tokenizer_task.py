@@ -1,0 +1,232 @@
+"""What training a tokenizer means: one loss, one set of measurements, one validation."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from loopyvq.checkpoint import save_tokenizer
+from loopyvq.data import CropConfig, to_float, to_uint8
+from loopyvq.errors import ConfigError
+from loopyvq.losses import ReconstructionLoss, ReconstructionLossConfig
+from loopyvq.losses.rate import gaussian_rate_bits
+from loopyvq.metrics.codebook import measure_usage, spread_of_energies
+from loopyvq.metrics.rate import estimate_rate
+from loopyvq.models import Reconstruction, Tokenizer, TokenizerConfig
+from loopyvq.pictures import length_map, sheet
+from loopyvq.training.budget import BudgetConfig, draw_budget, fixed_budget
+from loopyvq.training.loop import RunConfig, Validation
+from loopyvq.training.optim import OptimConfig
+
+__all__ = ["TokenizerTask", "TokenizerTrainingConfig"]
+
+# Mean lengths at which held-out images are reconstructed.
+_VALIDATION_LENGTHS = (1.0, 2.0, 4.0)
+_PANEL_IMAGES = 4
+
+
+@dataclass(frozen=True)
+class TokenizerTrainingConfig:
+    """Everything that `loopyvq train tokenizer` can be told.
+
+    Attributes:
+        tokenizer: the networks and the loop.
+        crop: how training crops are cut.
+        budget: how many tokens an image may spend.
+        loss: the reconstruction loss.
+        optim: the optimizer.
+        run: steps, batches, hardware, intervals.
+        rate_weight: weight of a differentiable rate, times the squared threshold, as in
+            ``D + lambda(threshold) R``; 0 leaves it out. It keeps the sites' energies apart.
+        cue_dropout: share of images whose lengths and threshold the decoder does not see.
+        num_validation: images held out for validation.
+    """
+
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    crop: CropConfig = field(default_factory=CropConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    loss: ReconstructionLossConfig = field(default_factory=ReconstructionLossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    run: RunConfig = field(default_factory=RunConfig)
+    rate_weight: float = 0.0
+    cue_dropout: float = 0.1
+    num_validation: int = 16
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        if self.rate_weight < 0:
+            raise ConfigError(f"rate_weight must be 0 or more, got {self.rate_weight}")
+        if not 0 <= self.cue_dropout <= 1:
+            raise ConfigError(f"cue_dropout must be within [0, 1], got {self.cue_dropout}")
+        if self.num_validation < 1:
+            raise ConfigError(f"num_validation must be at least 1, got {self.num_validation}")
+
+
+class _Losses(NamedTuple):
+    total: Tensor
+    rate_bits: Tensor
+
+
+class TokenizerTask:
+    """Train a tokenizer to reconstruct images at every rate.
+
+    Args:
+        config: all options.
+        tokenizer: the model to train.
+        validation: images held out, of any sizes.
+    """
+
+    def __init__(
+        self,
+        config: TokenizerTrainingConfig,
+        tokenizer: Tokenizer,
+        validation: Sequence[UInt8[Tensor, "c H W"]],
+    ) -> None:
+        self.config = config
+        self.model: nn.Module = tokenizer
+        self.tokenizer = tokenizer
+        self.tokenizer.quantizer.automatic_update = False
+        self.reconstruction_loss = ReconstructionLoss(config.loss)
+        self.validation = list(validation)
+        self._last: tuple[Tensor, Reconstruction, _Losses] | None = None
+
+    def loss(
+        self, model: nn.Module, images: Float[Tensor, "b c H W"], generator: torch.Generator
+    ) -> Float[Tensor, ""]:
+        """Reconstruct a batch under a random budget and measure the loss.
+
+        Args:
+            model: the tokenizer, perhaps wrapped for several processes.
+            images: in [-1, 1].
+            generator: the source of budgets and dropped cues.
+
+        Returns:
+            The loss, with gradient.
+        """
+        config, quantizer = self.config, self.tokenizer.quantizer
+        budget = draw_budget(config.budget, quantizer, len(images), generator)
+        cued = torch.rand(len(images), generator=generator) >= config.cue_dropout
+        result: Reconstruction = model(
+            images, budget.threshold, budget.depth, cued.to(images.device)
+        )
+        terms = self.reconstruction_loss(result.image, images)
+        total = terms.reconstruction_loss + result.quantized.loss
+        rate_bits = total.new_zeros(())
+        if config.rate_weight > 0:
+            scaled = result.latents.float() / quantizer.sigma.clone()
+            limit = budget.threshold.clamp(min=1e-3)
+            per_image = gaussian_rate_bits(scaled, limit).mean(dim=(1, 2), keepdim=True)
+            rate_bits = (limit.square() * per_image).mean()
+            total = total + config.rate_weight * rate_bits
+        self._last = (images, result, _Losses(total.detach(), rate_bits.detach()))
+        return total
+
+    def after_step(self) -> None:
+        """Let the quantizer learn from all passes of the step."""
+        self.tokenizer.quantizer.update()
+
+    def measure(self) -> tuple[dict[str, Any], dict[str, str]]:
+        """Measure the last batch.
+
+        Returns:
+            Values by name, and what a progress bar should show of them.
+        """
+        if self._last is None:
+            return {}, {}
+        images, result, losses = self._last
+        quantized = result.quantized
+        usage = measure_usage(quantized.codes, self.tokenizer.quantizer.codebook_size)
+        rate = estimate_rate([quantized.tokens], self.tokenizer.quantizer.codebook_size)
+        pixels = images.shape[0] * images.shape[2] * images.shape[3]
+        values = {
+            "loss": float(losses.total),
+            "psnr_db": _psnr_db(result.image.float().clamp(-1, 1), images),
+            "mean_length": float(quantized.lengths.float().mean()),
+            "rate_bpp": rate.total_bits / pixels,
+            "stop_bpp": rate.stop_bits / pixels,
+            "commitment_loss": float(quantized.commitment_loss.detach()),
+            "codebook_loss": float(quantized.codebook_loss.detach()),
+            "rate_loss": float(losses.rate_bits),
+            "converged_share": float(quantized.converged.float().mean()),
+            "spread_of_energies": spread_of_energies(result.latents),
+            "sigma": float(self.tokenizer.quantizer.sigma),
+            "usage_per_turn": [turn.usage for turn in usage],
+            "perplexity_per_turn": [turn.perplexity for turn in usage],
+            "dummy_share_per_turn": [turn.dummy_share for turn in usage],
+            "gains": self.tokenizer.quantizer.gains().tolist(),
+        }
+        shown = {
+            "loss": f"{values['loss']:.4f}",
+            "PSNR": f"{values['psnr_db']:.1f}dB",
+            "length": f"{values['mean_length']:.2f}",
+            "bpp": f"{values['rate_bpp']:.3f}",
+        }
+        return values, shown
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module) -> Validation:
+        """Reconstruct the held-out images at a few mean lengths.
+
+        Args:
+            model: a tokenizer in evaluation mode.
+
+        Returns:
+            The mean PSNR over lengths as the score, values by name, and a panel of pictures.
+        """
+        if not isinstance(model, Tokenizer):
+            raise TypeError(f"expected a Tokenizer, got {type(model).__name__}")
+        device = model.quantizer.sigma.device
+        values: dict[str, float] = {}
+        scores = []
+        for length in _VALIDATION_LENGTHS:
+            psnr, tokens, pixels = [], [], 0
+            for pixels_8bit in self.validation:
+                image = to_float(pixels_8bit).unsqueeze(0).to(device)
+                budget = fixed_budget(self.config.budget, model.quantizer, 1, length)
+                found = model.encode(image, budget.threshold, budget.depth)
+                size = (image.shape[2], image.shape[3])
+                psnr.append(_psnr_db(model.decode(found, budget.threshold, size), image))
+                tokens.append(found)
+                pixels += size[0] * size[1]
+            rate = estimate_rate(tokens, model.quantizer.codebook_size)
+            scores.append(sum(psnr) / len(psnr))
+            values[f"validation_psnr_db_at_{length:g}"] = scores[-1]
+            values[f"validation_rate_bpp_at_{length:g}"] = rate.total_bits / pixels
+        return Validation(sum(scores) / len(scores), values, self._panel(model, device))
+
+    def save(self, path: Path, model: nn.Module, step: int) -> None:
+        """Write a tokenizer.
+
+        Args:
+            path: where to.
+            model: the tokenizer.
+            step: steps it was trained for.
+        """
+        if isinstance(model, Tokenizer):
+            save_tokenizer(path, model, step=step)
+
+    def _panel(self, model: Tokenizer, device: torch.device) -> UInt8[Tensor, "3 H W"]:
+        """Show input, reconstruction and length map of a few images at about two tokens a site."""
+        rows = []
+        for pixels in self.validation[:_PANEL_IMAGES]:
+            budget = fixed_budget(self.config.budget, model.quantizer, 1, 2.0)
+            image = to_float(pixels).unsqueeze(0).to(device)
+            tokens = model.encode(image, budget.threshold, budget.depth)
+            size = (image.shape[2], image.shape[3])
+            decoded = to_uint8(model.decode(tokens, budget.threshold, size)[0].cpu())
+            where = length_map(
+                tokens.lengths[0], model.quantizer.max_depth, model.config.downsampling
+            )
+            rows.append([pixels, decoded, where[:, : size[0], : size[1]]])
+        return sheet(rows)
+
+
+def _psnr_db(image: Tensor, reference: Tensor) -> float:
+    """PSNR of images in [-1, 1], before rounding to 8 bits, for a glance during training."""
+    error = float((image.detach() - reference).square().mean())
+    return 10 * math.log10(4 / max(error, 1e-10))
