@@ -4,6 +4,7 @@ No file holds a pickle or names a class. A file is written aside, flushed to the
 so that a kill at any moment leaves the old file or the new one, never a broken one.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,13 +17,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from loopyvq.config import config_to_dict, parse_config
-from loopyvq.errors import CheckpointError, ConfigError
+from loopyvq.errors import CheckpointError, ConfigError, LoopyVQError
 from loopyvq.models import Tokenizer, TokenizerConfig
 
 __all__ = [
     "Saved",
     "load_tokenizer",
     "load_weights",
+    "model_identity",
     "read_tensors",
     "save_tokenizer",
     "write_atomically",
@@ -86,41 +88,44 @@ def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], **header
     write_atomically(path, save(plain, metadata={_HEADER: text}))
 
 
-def read_tensors(path: str | Path, kind: str) -> Saved:
+def read_tensors(
+    path: str | Path, kind: str, error_class: type[LoopyVQError] = CheckpointError
+) -> Saved:
     """Read a file that `write_tensors` wrote.
 
     Args:
         path: the file.
         kind: what it must be.
+        error_class: what to raise.
 
     Returns:
         The tensors, on the CPU, and the header.
 
     Raises:
-        CheckpointError: the file is missing, truncated, not ours, of a newer version or of
-            another kind.
+        LoopyVQError: of the given class; the file is missing, truncated, not ours, of a newer
+            version or of another kind.
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"there is no file {path}")
+        raise error_class(f"there is no file {path}")
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is no safetensors file or is damaged: {error}") from error
+        raise error_class(f"{path} is no safetensors file or is damaged: {error}") from error
     try:
         header = json.loads(metadata[_HEADER])
         version, found = int(header["format_version"]), str(header["kind"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} was not written by loopyvq: it has no header") from error
+        raise error_class(f"{path} was not written by loopyvq: it has no header") from error
     if version > _FORMAT_VERSION:
-        raise CheckpointError(
+        raise error_class(
             f"{path} has format version {version}; this loopyvq reads up to {_FORMAT_VERSION}: "
             f"install a newer one"
         )
     if found != kind:
-        raise CheckpointError(f"{path} holds a {found}, not a {kind}")
+        raise error_class(f"{path} holds a {found}, not a {kind}")
     return Saved(tensors, header)
 
 
@@ -136,7 +141,8 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str |
         CheckpointError: a name is missing or unknown or a shape differs; nothing is loaded then.
     """
     own = module.state_dict()
-    for what, names in (("lacks", own.keys() - tensors.keys()), ("also has", tensors.keys() - own.keys())):
+    missing, unknown = own.keys() - tensors.keys(), tensors.keys() - own.keys()
+    for what, names in (("lacks", missing), ("also has", unknown)):
         if names:
             listed = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
             raise CheckpointError(f"{source} does not fit its config: it {what} {listed}")
@@ -186,6 +192,24 @@ def load_tokenizer(path: str | Path, device: str | torch.device = "cpu") -> Toke
     try:
         tokenizer = Tokenizer(parse_config(TokenizerConfig, header["config"]))
     except (ConfigError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} has a config that this loopyvq cannot read: {error}") from error
+        raise CheckpointError(
+            f"{path} has a config that this loopyvq cannot read: {error}"
+        ) from error
     load_weights(tokenizer, tensors, path)
     return tokenizer.to(device).eval()
+
+
+def model_identity(tokenizer: Tokenizer) -> str:
+    """Name a model by what it is: tokens can only be decoded by the model that made them.
+
+    Args:
+        tokenizer: the model.
+
+    Returns:
+        16 hexadecimal digits of the SHA-256 of its config and weights.
+    """
+    digest = hashlib.sha256(json.dumps(config_to_dict(tokenizer.config), sort_keys=True).encode())
+    for name, tensor in sorted(tokenizer.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

@@ -22,9 +22,7 @@ _COLOURS = (
 )
 
 
-def length_map(
-    lengths: Int[Tensor, "h w"], max_depth: int, factor: int
-) -> UInt8[Tensor, "3 H W"]:
+def length_map(lengths: Int[Tensor, "h w"], max_depth: int, factor: int) -> UInt8[Tensor, "3 H W"]:
     """Colour each site by its number of tokens, dark for none, yellow for the most.
 
     Args:

@@ -40,7 +40,7 @@ class Tokens(NamedTuple):
     @property
     def max_depth(self) -> int:
         """The largest length a site may have."""
-        return self.codes.shape[-1]
+        return int(self.codes.shape[-1])
 
     @property
     def num_tokens(self) -> int:

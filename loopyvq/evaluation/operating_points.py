@@ -14,9 +14,7 @@ __all__ = ["default_points", "points_at_depths", "points_at_lengths", "points_at
 _DEFAULT_SHARES = (0.05, 0.125, 0.25, 0.375, 0.5625, 0.75)
 
 
-def points_at_thresholds(
-    tokenizer: Tokenizer, thresholds: Sequence[float]
-) -> list[OperatingPoint]:
+def points_at_thresholds(tokenizer: Tokenizer, thresholds: Sequence[float]) -> list[OperatingPoint]:
     """Stop at given distances.
 
     Args:

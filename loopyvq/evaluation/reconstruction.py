@@ -15,7 +15,14 @@ from loopyvq.metrics.rate import RateEstimate, estimate_rate
 from loopyvq.models import Tokenizer
 from loopyvq.tokens import Tokens
 
-__all__ = ["Evaluation", "ImageResult", "OperatingPoint", "PointResult", "evaluate", "evaluate_image"]
+__all__ = [
+    "Evaluation",
+    "ImageResult",
+    "OperatingPoint",
+    "PointResult",
+    "evaluate",
+    "evaluate_image",
+]
 
 
 class OperatingPoint(NamedTuple):

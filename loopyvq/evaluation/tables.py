@@ -8,7 +8,7 @@ from typing import Any
 
 from loopyvq.evaluation.reconstruction import Evaluation, PointResult
 
-__all__ = ["format_usage", "format_points", "to_csv", "to_json"]
+__all__ = ["format_points", "format_usage", "to_csv", "to_json"]
 
 _COLUMNS = (
     ("threshold", "{:.3g}"),
@@ -70,7 +70,9 @@ def format_usage(point: PointResult) -> str:
         The table, without a final newline.
     """
     sites = max(1, sum(point.length_histogram))
-    rows = [["turn", "sites with this length", "sites that took it", "dummies", "usage", "perplexity"]]
+    rows = [
+        ["turn", "sites with this length", "sites that took it", "dummies", "usage", "perplexity"]
+    ]
     for number, turn in enumerate(point.turns, start=1):
         rows.append(
             [

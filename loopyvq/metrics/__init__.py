@@ -1,0 +1,1 @@
+"""Measurements: distortion, rate, use of the codebook."""

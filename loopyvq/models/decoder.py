@@ -1,6 +1,7 @@
 """Latents, and what is known about them, to images."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class Decoder(nn.Module):
         levels: list[nn.Module] = [AttentionBlock(wide)] if attention else []
         levels.append(stack_blocks(wide, blocks))
         reverse = list(reversed(channels))
-        for before, after in zip(reverse[:-1], reverse[1:], strict=True):
+        for before, after in pairwise(reverse):
             levels += [Upsample(before, after), stack_blocks(after, blocks)]
         self.levels = nn.Sequential(*levels)
         self.head = nn.Conv2d(channels[0], image_channels * patch_size**2, 3, padding=1)

@@ -1,6 +1,7 @@
 """Images to latents."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -38,7 +39,7 @@ class Encoder(nn.Module):
         self.patch_size = patch_size
         self.stem = nn.Conv2d(image_channels * patch_size**2, channels[0], 3, padding=1)
         levels: list[nn.Module] = [stack_blocks(channels[0], blocks)]
-        for narrow, wide in zip(channels[:-1], channels[1:], strict=True):
+        for narrow, wide in pairwise(channels):
             levels += [Downsample(narrow, wide), stack_blocks(wide, blocks)]
         if attention:
             levels.append(AttentionBlock(channels[-1]))

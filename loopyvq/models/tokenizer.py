@@ -100,7 +100,8 @@ class Tokenizer(nn.Module):
         self.decoder = Decoder(
             *sizes, config.decoder_blocks, config.attention, width, config.quantizer.max_depth
         )
-        self.to(memory_format=torch.channels_last)  # what CPU and GPU convolutions want
+        # What CPU and GPU convolutions want.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def latents(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Encode images without quantizing.
@@ -222,10 +223,11 @@ class Tokenizer(nn.Module):
         threshold: float | Tensor | None,
         cued: Bool[Tensor, " b"] | None,
     ) -> Float[Tensor, "b c H W"]:
-        """Decode latents with their cues."""
+        """Decode latents, brought to unit scale, with their cues."""
         if threshold is None:
             threshold = self.config.quantizer.threshold
         limit = torch.as_tensor(threshold, dtype=torch.float32, device=z_q.device)
         if cued is None:
             cued = torch.ones(len(z_q), dtype=torch.bool, device=z_q.device)
-        return self.decoder(z_q.permute(0, 3, 1, 2), lengths, limit.expand(lengths.shape), cued)
+        unit = z_q / self.quantizer.sigma.clone()
+        return self.decoder(unit.permute(0, 3, 1, 2), lengths, limit.expand(lengths.shape), cued)

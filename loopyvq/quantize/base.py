@@ -1,8 +1,10 @@
 """What every quantizer promises: the contract and the result."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -44,6 +46,20 @@ class Quantized(NamedTuple):
 
 class Quantizer(nn.Module, ABC):
     """Latents to tokens and back; the sites may have any shape, the code width is the last axis."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Quantizer":
+        """Move the state, but keep it in float32 when a model is cast to half precision.
+
+        Rounded codes would choose other codes, and counts in bfloat16 stop at 256.
+        """
+
+        def keep_precision(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            is_half = moved.is_floating_point() and torch.finfo(moved.dtype).bits < 32
+            return tensor.to(moved.device) if is_half else moved
+
+        super()._apply(keep_precision, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     @property
     @abstractmethod

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from loopyvq.ops.distributed import gather_over_ranks, sum_over_ranks
+from loopyvq.ops.distributed import gather_rows_over_ranks, sum_over_ranks
 
 __all__ = ["Assignments", "Codebook"]
 
@@ -131,12 +131,14 @@ class Codebook(nn.Module):
             recent: residuals of the last forward pass, from which dead codes are revived.
         """
         usage = sum_over_ranks(self.pending_usage)
-        self._fade(self.usage, usage)
+        # Without news everything is kept; the very first usage is taken whole.
+        kept = torch.where(usage.sum() > 0, self.decay, 1.0)
+        self._fade(self.usage, usage, torch.where(self.usage.sum() > 0, kept, 0.0))
         if self.update_kind == "ema":
             mass, sums = sum_over_ranks(self.pending_mass), sum_over_ranks(self.pending_sums)
             self._start_averages(mass)
-            self._fade(self.mass, mass)
-            self._fade(self.sums, sums)
+            self._fade(self.mass, mass, kept)
+            self._fade(self.sums, sums, kept)
             heavy = (self.mass > _LEAST_MASS).unsqueeze(1)
             average = self.sums / self.mass.clamp(min=_LEAST_MASS).unsqueeze(1)
             self.weight.copy_(torch.where(heavy, average, self.weight))
@@ -146,22 +148,23 @@ class Codebook(nn.Module):
         for pending in (self.pending_usage, self.pending_mass, self.pending_sums):
             pending.zero_()
 
-    def _fade(self, average: Tensor, news: Tensor) -> None:
-        """Mix news into an average; the very first news are taken whole."""
-        kept = torch.where((self.updates == 0) & (average.sum() == 0), 0.0, self.decay)
-        average.copy_(torch.where(news.sum() > 0, kept * average + (1 - kept) * news, average))
+    def _fade(self, average: Tensor, news: Tensor, kept: Float[Tensor, ""]) -> None:
+        """Mix news into an average."""
+        average.copy_(kept * average + (1 - kept) * news)
 
     def _start_averages(self, mass: Float[Tensor, " k"]) -> None:
-        """Give codes that were set by hand the weight of an average batch, so that they stay."""
+        """Give codes that were set by hand the weight of their first batch, so that they stay."""
         fresh = self.mass.sum() == 0
-        self.mass.copy_(torch.where(fresh, mass.mean(), self.mass))
-        self.sums.copy_(torch.where(fresh, self.weight * mass.mean(), self.sums))
+        first = torch.maximum(mass, mass.mean())
+        self.mass.copy_(torch.where(fresh, first, self.mass))
+        self.sums.copy_(torch.where(fresh, self.weight * first.unsqueeze(1), self.sums))
 
     def _revive(self, recent: Assignments) -> None:
         """Move codes that nobody uses to residuals of the current batch, alike on all ranks."""
+        candidates = self._candidates(recent)
+        # Seeded anew: ranks with different batches have drawn different numbers of numbers.
         generator = torch.Generator().manual_seed(int(self.updates))
         dead = (self.usage < self.revive_below * self.usage.mean()).nonzero().squeeze(1)
-        candidates = self._candidates(recent, generator)
         dead = dead[torch.randperm(len(dead), generator=generator).to(dead.device)]
         dead = dead[: len(candidates)]
         order = torch.randperm(len(candidates), generator=generator)[: len(dead)]
@@ -172,11 +175,10 @@ class Codebook(nn.Module):
         self.mass.index_copy_(0, dead, typical.expand(len(dead)))
         self.sums.index_copy_(0, dead, codes * typical)
 
-    def _candidates(self, recent: Assignments, generator: torch.Generator) -> Float[Tensor, "c d"]:
+    def _candidates(self, recent: Assignments) -> Float[Tensor, "c d"]:
         """Sample up to ``size`` residuals of every rank, brought to the codes' scale."""
-        count = len(recent.codes)
-        chosen = torch.randperm(count, generator=generator)[: self.size].to(self.weight.device)
-        sampled = self.weight.new_zeros(self.size, self.weight.shape[1])
-        sampled[: len(chosen)] = recent.residuals[chosen] / recent.gains[chosen].unsqueeze(1)
-        filled = torch.arange(self.size, device=self.weight.device) < len(chosen)
-        return gather_over_ranks(sampled)[gather_over_ranks(filled.to(torch.uint8)).bool()]
+        generator = torch.Generator().manual_seed(int(self.updates))
+        order = torch.randperm(len(recent.codes), generator=generator)
+        chosen = order[: self.size].to(self.weight.device)
+        sampled = recent.residuals[chosen] / recent.gains[chosen].unsqueeze(1)
+        return gather_rows_over_ranks(sampled.to(self.weight), self.size)

@@ -122,14 +122,16 @@ def _sample(
 def _distinct(
     codes: Float[Tensor, "k d"], latents: Float[Tensor, "n d"], generator: torch.Generator
 ) -> Float[Tensor, "k d"]:
-    """Move codes that repeat an earlier one by a little noise."""
-    _, group = torch.unique(codes, dim=0, return_inverse=True)
+    """Move codes that repeat an earlier one, up to rounding, by a little noise."""
+    scale = latents.square().mean().sqrt().clamp(min=1e-3)
+    values, group = torch.unique(codes, dim=0, return_inverse=True)
+    apart = values.diff(dim=0).abs().amax(dim=1) > 1e-6 * scale
+    group = torch.cat([apart.new_zeros(1, dtype=torch.int64), apart.cumsum(dim=0)])[group]
     index = torch.arange(len(codes), device=codes.device)
     first = index.new_full((len(codes),), len(codes)).scatter_reduce(0, group, index, "amin")
     repeats = first[group] != index
     noise = torch.randn(codes.shape, generator=generator).to(codes)
-    size = 0.05 * latents.square().mean().sqrt().clamp(min=1e-3)
-    return torch.where(repeats.unsqueeze(1), codes + size * noise, codes)
+    return torch.where(repeats.unsqueeze(1), codes + 0.05 * scale * noise, codes)
 
 
 def _least_squares_gains(

@@ -19,6 +19,8 @@ class Gains(nn.Module):
         learned: whether the ratios are parameters; they need a ratio below 1.
     """
 
+    ratios: Tensor
+
     def __init__(self, max_depth: int, ratio: float, learned: bool) -> None:
         super().__init__()
         ratios = torch.full((max_depth - 1,), ratio)

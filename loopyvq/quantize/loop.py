@@ -17,6 +17,12 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from loopyvq.errors import ConfigError
+from loopyvq.ops.distributed import (
+    copy_from_first_rank,
+    gather_rows_over_ranks,
+    is_parallel,
+    num_ranks,
+)
 from loopyvq.ops.straight_through import straight_through
 from loopyvq.quantize.base import Quantized, Quantizer
 from loopyvq.quantize.codebook import Assignments, Codebook
@@ -161,7 +167,7 @@ class LoopQuantizer(Quantizer):
             ValueError: the vectors are not ``n d`` with at least one row, not finite, or not of
                 the configured width.
         """
-        data = vectors if isinstance(vectors, Tensor) else torch.from_numpy(np.asarray(vectors))
+        data = vectors if isinstance(vectors, Tensor) else torch.from_numpy(np.array(vectors))
         if data.ndim != 2 or len(data) == 0 or not data.is_floating_point():
             raise ValueError(f"vectors must be floats of shape (n, d), n >= 1, got {data.shape}")
         config = config or LoopConfig(codebook_dim=data.shape[1])
@@ -189,9 +195,9 @@ class LoopQuantizer(Quantizer):
         return self.scale.sigma
 
     def freeze(self) -> "LoopQuantizer":
-        """Stop all learning of scale, codes and curve; gradients still pass through."""
+        """Stop all learning of scale, codes, gains and curve; gradients still pass through."""
         self.frozen = True
-        return self
+        return self.requires_grad_(False)
 
     def forward(
         self,
@@ -216,7 +222,8 @@ class LoopQuantizer(Quantizer):
             the turns that ran at valid sites, in units of ``sigma`` squared.
 
         Raises:
-            ValueError: the width differs from ``codebook_dim``, or a threshold is negative.
+            ValueError: the width differs from ``codebook_dim``, or a threshold or a depth is
+                negative.
         """
         self._check_width(z_e)
         sites = z_e.shape[:-1]
@@ -227,7 +234,9 @@ class LoopQuantizer(Quantizer):
             if mask is not None:
                 valid = valid & mask.expand(sites).reshape(-1)
             kept = torch.where(valid.unsqueeze(1), latents, 0.0)
-            learning = self.training and not self.frozen and bool(valid.any())
+            # In parallel a rank without any site takes part as well: the others wait for it.
+            some = self.training and (is_parallel() or bool(valid.any()))
+            learning = some and not self.frozen
             if learning and not self.codebook.initialised:
                 seed = int(self.codebook.updates)
                 self._start(kept.detach()[valid], torch.Generator().manual_seed(seed))
@@ -242,7 +251,7 @@ class LoopQuantizer(Quantizer):
         loss = self.config.commitment_weight * commitment
         return Quantized(
             z_q.reshape(z_e.shape),
-            walk.codes.reshape(*sites, -1),
+            walk.codes.reshape(*sites, self.max_depth),
             loss + self.config.codebook_weight * codebook_loss,
             walk.lengths.reshape(sites),
             norm.reshape(sites),
@@ -270,7 +279,8 @@ class LoopQuantizer(Quantizer):
                 valid = valid & mask.expand(sites).reshape(-1)
             kept = torch.where(valid.unsqueeze(1), latents, 0.0)
             walk = self._walk(kept, *self._limits(sites, threshold, depth, valid))
-        return Tokens(walk.codes.reshape(*sites, -1), walk.lengths.reshape(sites))
+        codes = walk.codes.reshape(*sites, self.max_depth)
+        return Tokens(codes, walk.lengths.reshape(sites))
 
     @torch.no_grad()
     def decode(self, tokens: Tokens) -> Float[Tensor, "*n d"]:
@@ -292,7 +302,8 @@ class LoopQuantizer(Quantizer):
         if codes.numel() and (codes.min() < CONTINUE or codes.max() >= self.codebook_size):
             raise ValueError(f"codes must be below {self.codebook_size}, CONTINUE or PAD")
         flat = codes.reshape(codes.shape[:-1].numel(), codes.shape[-1])
-        return self._sum(flat, self.codebook.weight.dtype).reshape(*codes.shape[:-1], -1)
+        decoded = self._sum(flat, self.codebook.weight.dtype)
+        return decoded.reshape(*codes.shape[:-1], self.config.codebook_dim)
 
     @torch.no_grad()
     def update(self) -> None:
@@ -327,6 +338,8 @@ class LoopQuantizer(Quantizer):
         most = torch.as_tensor(self.max_depth if depth is None else depth, device=device)
         if bool((limit < 0).any()) or bool(limit.isnan().any()):
             raise ValueError(f"threshold must be 0 or more, got {threshold}")
+        if depth is not None and bool((most < 0).any()):
+            raise ValueError(f"depth must be 0 or more, got {depth}")
         most = most.clamp(max=self.max_depth).expand(sites).reshape(-1)
         return limit.expand(sites).reshape(-1), torch.where(valid, most, 0)
 
@@ -402,11 +415,14 @@ class LoopQuantizer(Quantizer):
         """Set scale, codes, gains and curve from data, as if they had been learned."""
         self.scale.collect(latents)
         self.scale.update()
-        most = _FIT_VECTORS_PER_CODE * self.codebook_size
+        most = -(-_FIT_VECTORS_PER_CODE * self.codebook_size // num_ranks())
         chosen = torch.randperm(len(latents), generator=generator)[:most].to(latents.device)
+        sample = gather_rows_over_ranks(latents[chosen], most)
+        if len(sample) == 0:
+            return
         is_residual = self.config.transform == "residual"
         fitted = fit_codes(
-            latents[chosen] / self.sigma,
+            sample / self.sigma,
             self.codebook_size,
             self.gains().detach() if is_residual else latents.new_ones(1),
             iterations=self.config.start_iterations,
@@ -414,8 +430,8 @@ class LoopQuantizer(Quantizer):
             fit_gains=self.gains.learned,
             dummies=is_residual and self.config.dummies,
         )
-        self.codebook.set(fitted.codes)
-        self.gains.set(fitted.gains)
+        self.codebook.set(copy_from_first_rank(fitted.codes))
+        self.gains.set(copy_from_first_rank(fitted.gains))
         self._watch_lengths(latents)
         self.length_curve.update()
 
@@ -438,7 +454,14 @@ class LoopQuantizer(Quantizer):
         few = latents[::stride][:_CURVE_WALKS]
         zeros = few.new_zeros(len(few))
         full = torch.full((len(few),), self.max_depth, device=few.device)
-        self.length_curve.collect(self._walk(few, zeros, full).norms[:, :-1])
+        before = self._walk(few, zeros, full).norms[:, :-1]
+        # Turns that run at any threshold: those asked for, and in a pull the one with the code.
+        if self.config.transform == "pull":
+            before = before.roll(1, dims=1)
+            before[:, 0] = torch.inf
+        else:
+            before[:, : self.config.min_length] = torch.inf
+        self.length_curve.collect(before)
 
 
 def _require(holds: bool, name: str, what: str, value: object) -> None:

@@ -8,12 +8,11 @@ Everything random is a function of (seed, step) and everything else is in the st
 that was killed and resumed is bit-identical to one that was not.
 """
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -107,6 +106,7 @@ class Validation(NamedTuple):
     panel: UInt8[Tensor, "3 H W"]
 
 
+@runtime_checkable
 class Task(Protocol):
     """What the loop needs to know of what it trains."""
 
@@ -126,8 +126,8 @@ class Task(Protocol):
         """Measure the last pass: all values, and those for the progress bar."""
         ...
 
-    def validate(self, model: nn.Module) -> Validation:
-        """Judge a model on held-out images."""
+    def validate(self, model: nn.Module) -> Validation | None:
+        """Judge a model on held-out images; None where there are none."""
         ...
 
     def save(self, path: Path, model: nn.Module, step: int) -> None:
@@ -174,51 +174,50 @@ def train(
         load_state(folder / "state.safetensors", state)
     average.model.to(fabric.device)
     model, optimizer = fabric.setup(task.model, optimizer)
-    trained = torch.compile(model) if run.compile else model
+    if run.compile:
+        model.compile()
     is_first = fabric.global_rank == 0
-    with Journal(folder, state.step, run.steps, quiet or not is_first, run.tensorboard and is_first) as journal:
-        trainer = _Trainer(fabric, task, trained, optimizer, average, state, journal, run, optim, folder)
-        trainer.run(draws)
+    journal = Journal(
+        folder, state.step, run.steps, quiet or not is_first, run.tensorboard and is_first
+    )
+    with journal:
+        _Trainer(fabric, task, model, optimizer, average, state, journal, run, optim, folder).run(
+            draws
+        )
 
 
+@dataclass
 class _Trainer:
     """The loop itself, with what it holds on to."""
 
-    def __init__(
-        self,
-        fabric: Fabric,
-        task: Task,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        average: WeightAverage,
-        state: TrainingState,
-        journal: Journal,
-        run: RunConfig,
-        optim: OptimConfig,
-        folder: Path,
-    ) -> None:
-        self.fabric = fabric
-        self.task = task
-        self.model = model
-        self.optimizer = optimizer
-        self.average = average
-        self.state = state
-        self.journal = journal
-        self.config = run
-        self.optim = optim
-        self.folder = folder
-        self.is_first = fabric.global_rank == 0
-        self._started = time.monotonic() - state.elapsed_s
-        self._logged = (state.step, time.monotonic())
+    fabric: Fabric
+    task: Task
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: WeightAverage
+    state: TrainingState
+    journal: Journal
+    config: RunConfig
+    optim: OptimConfig
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Start the clocks."""
+        self.is_first = self.fabric.global_rank == 0
+        self.gradient_norm = 0.0
+        self._started = time.monotonic() - self.state.elapsed_s
+        self._logged = (self.state.step, time.monotonic())
 
     def run(self, draws: Dataset[Tensor]) -> None:
         """Train to the end; save the state whatever ends it."""
         batches = self._batches(draws)
         self.model.train()
         try:
-            while self.state.step < self.config.steps and self._progress() < 1:
+            while self.state.step < self.config.steps:
                 self._step(batches)
                 self._look()
+                if self._progress() >= 1:
+                    break
         except KeyboardInterrupt:
             self._save_state()
             raise
@@ -296,8 +295,8 @@ class _Trainer:
 
     def _validate(self) -> None:
         """Judge the average on the first process; keep it if it is the best so far."""
-        if self.is_first:
-            found = self.task.validate(self.average.model)
+        found = self.task.validate(self.average.model) if self.is_first else None
+        if found is not None:
             values = {**found.values, "validation_score": found.score}
             self.journal.write(self.state.step, values, {"val": f"{found.score:.2f}dB"})
             self.journal.picture(self.state.step, "validation", found.panel)

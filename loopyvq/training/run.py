@@ -7,7 +7,7 @@ import torch
 
 from loopyvq.checkpoint import write_atomically
 from loopyvq.config import config_to_dict, parse_config
-from loopyvq.data import TrainingDraws, cached, open_image_set, split
+from loopyvq.data import ImageSet, TrainingDraws, cached, open_image_set, split
 from loopyvq.errors import CheckpointError, TrainingError
 from loopyvq.models import Tokenizer
 from loopyvq.training.loop import train
@@ -18,7 +18,7 @@ __all__ = ["saved_config", "train_tokenizer"]
 
 def train_tokenizer(
     config: TokenizerTrainingConfig,
-    data: str | Path,
+    data: str | Path | ImageSet,
     folder: str | Path,
     *,
     resume: bool = False,
@@ -29,14 +29,14 @@ def train_tokenizer(
 
     Args:
         config: all options.
-        data: what `loopyvq.data.open_image_set` opens.
+        data: what `loopyvq.data.open_image_set` opens, or an image set.
         folder: where everything goes; it must hold no other run unless ``resume``.
         resume: continue the run that is in the folder.
         strict: stop at the first broken image instead of skipping it.
         quiet: show no progress bar.
 
     Returns:
-        The path of the best model.
+        The path of the best model; without validation images, of the last.
 
     Raises:
         DataError: there are no usable images.
@@ -44,8 +44,10 @@ def train_tokenizer(
         CheckpointError: the state to resume is damaged.
     """
     folder, run = Path(folder), config.run
-    _claim(folder, config, str(data), resume)
-    images = open_image_set(data, channels=config.tokenizer.image_channels, strict=strict)
+    _claim(folder, config, data, resume)
+    images = data
+    if not isinstance(images, ImageSet):
+        images = open_image_set(images, channels=config.tokenizer.image_channels, strict=strict)
     training, validation = split(images, config.num_validation, run.seed)
     draws = TrainingDraws(
         cached(training, run.cache_mb << 20),
@@ -58,7 +60,7 @@ def train_tokenizer(
         config, Tokenizer(config.tokenizer), [image for _, image in validation.images()]
     )
     train(task, draws, run, config.optim, folder, resume=resume, quiet=quiet)
-    return folder / "best.safetensors"
+    return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
 
 
 def saved_config(folder: str | Path) -> tuple[TokenizerTrainingConfig, str]:
@@ -82,7 +84,9 @@ def saved_config(folder: str | Path) -> tuple[TokenizerTrainingConfig, str]:
         raise TrainingError(f"there is no run to resume in {folder}: {error}") from error
 
 
-def _claim(folder: Path, config: TokenizerTrainingConfig, data: str, resume: bool) -> None:
+def _claim(
+    folder: Path, config: TokenizerTrainingConfig, data: str | Path | ImageSet, resume: bool
+) -> None:
     """Write the config of a new run, or check that a run to resume is there."""
     if resume:
         if not (folder / "state.safetensors").is_file():
@@ -90,8 +94,14 @@ def _claim(folder: Path, config: TokenizerTrainingConfig, data: str, resume: boo
         return
     if (folder / "state.safetensors").is_file():
         raise TrainingError(f"{folder} holds a run already: resume it or choose another folder")
-    text = json.dumps({"config": config_to_dict(config), "data": data}, indent=2) + "\n"
+    source = type(data).__name__ if isinstance(data, ImageSet) else _absolute(data)
+    text = json.dumps({"config": config_to_dict(config), "data": source}, indent=2) + "\n"
     try:
         write_atomically(folder / "config.json", text.encode())
     except CheckpointError as error:
         raise TrainingError(str(error)) from error
+
+
+def _absolute(data: str | Path) -> str:
+    """Name the data so that a resume from another folder finds it."""
+    return str(data) if data == "samples" else str(Path(data).resolve())

@@ -53,9 +53,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         for name, tensor in moments.items():
             tensors[f"optimizer.{index}.{name}"] = tensor
     best = None if math.isinf(state.best_score) else state.best_score
-    write_tensors(
-        path, _KIND, tensors, step=state.step, best_score=best, elapsed_s=state.elapsed_s
-    )
+    write_tensors(path, _KIND, tensors, step=state.step, best_score=best, elapsed_s=state.elapsed_s)
 
 
 def load_state(path: Path, state: TrainingState) -> None:

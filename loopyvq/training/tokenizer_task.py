@@ -43,8 +43,11 @@ class TokenizerTrainingConfig:
         run: steps, batches, hardware, intervals.
         rate_weight: weight of a differentiable rate, times the squared threshold, as in
             ``D + lambda(threshold) R``; 0 leaves it out. It keeps the sites' energies apart.
+        scale_weight: weight of the squared logarithm of the latents' root-mean-square norm. The
+            quantizer measures in units of that norm, so nothing else holds it: without this term
+            it doubled every 150 steps (docs/experiments.md, 2026-11-20).
         cue_dropout: share of images whose lengths and threshold the decoder does not see.
-        num_validation: images held out for validation.
+        num_validation: images held out for validation; 0 trains on all and keeps the last model.
     """
 
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
@@ -54,17 +57,19 @@ class TokenizerTrainingConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     run: RunConfig = field(default_factory=RunConfig)
     rate_weight: float = 0.0
+    scale_weight: float = 1.0
     cue_dropout: float = 0.1
     num_validation: int = 16
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.rate_weight < 0:
-            raise ConfigError(f"rate_weight must be 0 or more, got {self.rate_weight}")
+        for name in ("rate_weight", "scale_weight"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
         if not 0 <= self.cue_dropout <= 1:
             raise ConfigError(f"cue_dropout must be within [0, 1], got {self.cue_dropout}")
-        if self.num_validation < 1:
-            raise ConfigError(f"num_validation must be at least 1, got {self.num_validation}")
+        if self.num_validation < 0:
+            raise ConfigError(f"num_validation must be 0 or more, got {self.num_validation}")
 
 
 class _Losses(NamedTuple):
@@ -115,7 +120,10 @@ class TokenizerTask:
             images, budget.threshold, budget.depth, cued.to(images.device)
         )
         terms = self.reconstruction_loss(result.image, images)
+        energy = result.latents.float().square().sum(dim=-1).mean()
+        drift = 0.5 * energy.clamp(min=1e-12).log()
         total = terms.reconstruction_loss + result.quantized.loss
+        total = total + config.scale_weight * drift.square()
         rate_bits = total.new_zeros(())
         if config.rate_weight > 0:
             scaled = result.latents.float() / quantizer.sigma.clone()
@@ -169,15 +177,18 @@ class TokenizerTask:
         return values, shown
 
     @torch.no_grad()
-    def validate(self, model: nn.Module) -> Validation:
+    def validate(self, model: nn.Module) -> Validation | None:
         """Reconstruct the held-out images at a few mean lengths.
 
         Args:
             model: a tokenizer in evaluation mode.
 
         Returns:
-            The mean PSNR over lengths as the score, values by name, and a panel of pictures.
+            The mean PSNR over lengths as the score, values by name, and a panel of pictures; None
+            without held-out images.
         """
+        if not self.validation:
+            return None
         if not isinstance(model, Tokenizer):
             raise TypeError(f"expected a Tokenizer, got {type(model).__name__}")
         device = model.quantizer.sigma.device

@@ -1,0 +1,51 @@
+# Everything runs in .venv, made on first use. `make help` lists what there is to make.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow test-gpu lint format docs bench-tokenizer clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# One stamp per set of extras: a second call starts at once, a changed pyproject installs anew.
+.stamps/venv:
+	$(PYTHON) -m venv $(VENV)
+	@mkdir -p .stamps && touch $@
+
+.stamps/%: .stamps/venv pyproject.toml constraints.txt
+	$(PIP) --editable '.[$*]'
+	@touch $@
+
+demo: .stamps/demo ## train for two minutes on sample photographs and show where the tokens go
+	$(BIN)/loopyvq demo --out runs/demo
+
+lint: .stamps/dev ## check format, style, types and the layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## lint, then run the fast tests and the examples in the docstrings
+	$(BIN)/pytest -n 2
+
+test-slow: .stamps/dev ## run the tests that take longer than a few seconds
+	$(BIN)/pytest -m slow
+
+test-gpu: .stamps/dev ## run the tests that need a CUDA device
+	$(BIN)/pytest -m gpu
+
+format: .stamps/dev ## rewrite the code in the project's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: .stamps/docs .stamps/demo ## build the documentation into docs/_build
+	$(BIN)/sphinx-build --quiet --fail-on-warning docs docs/_build
+
+bench-tokenizer: .stamps/demo ## train loop, fixed depth and plain VQ alike and compare them (1 h; needs DATA and TEST)
+	$(BIN)/python benchmarks/tokenizer.py --data $(DATA) --test $(TEST)
+
+clean: ## remove everything that was made
+	rm -rf $(VENV) .stamps runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,111 @@
+"""The command line: find the command, run it, turn errors into one line.
+
+torch takes seconds to import, so a command's module imports what it needs only when it runs.
+"""
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from loopyvq import __version__
+from loopyvq.errors import LoopyVQError
+
+__all__ = ["main"]
+
+COMMANDS = {
+    "train": "train a tokenizer on images",
+    "encode": "turn images into token files",
+    "decode": "turn token files back into images",
+    "evaluate": "measure reconstructions and their cost",
+    "info": "show what a model, a run or a token file holds",
+    "demo": "train for two minutes and show where the tokens go",
+}
+"""Every command and its line of help; each is a module of this package."""
+
+_EXTRAS = {
+    "lightning_fabric": "train",
+    "tensorboard": "train",
+    "torchmetrics": "eval",
+    "matplotlib": "eval",
+    "skimage": "samples",
+}
+_USAGE_ERROR = 2
+_INTERRUPTED = 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(_USAGE_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Args:
+        words: the command line without the program's name; by default the process's own.
+
+    Returns:
+        The exit code: 0, 2 for bad input, 130 after an interrupt.
+    """
+    words = list(sys.argv[1:] if words is None else words)
+    parser = _build_parser(words)
+    arguments, rest = parser.parse_known_args(words)
+    command = importlib.import_module(f"loopyvq.cli.{arguments.command}")
+    if rest and not getattr(command, "TAKES_OPTIONS", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for noisy in ("lightning_fabric", "lightning.fabric"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        command.run(arguments, rest)
+    except LoopyVQError as error:
+        return _complain(str(error))
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        return _complain(f"this needs {error.name}: pip install 'loopyvq[{extra}]'")
+    except KeyboardInterrupt:
+        print("loopyvq: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, such as `head`, has left
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Describe all commands; the one that is asked for brings its own arguments."""
+    parser = _Parser(
+        prog="loopyvq",
+        description="Variable-length visual tokens: images to tokens and back.",
+        epilog="Every command has its own --help with examples.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"loopyvq {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, line in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=line,
+            description=line[0].upper() + line[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        if name in words:
+            importlib.import_module(f"loopyvq.cli.{name}").add_arguments(sub)
+    return parser
+
+
+def _complain(message: str) -> int:
+    print(f"loopyvq: error: {' '.join(message.split())}", file=sys.stderr)
+    return _USAGE_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""Options that several commands share, and how their values are read."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from loopyvq.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from loopyvq.models import Tokenizer
+
+__all__ = ["add_device", "add_model", "add_strict", "load_model"]
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Let a command take a model."""
+    parser.add_argument(
+        "model", metavar="MODEL", help="a model file, or the folder of a training run"
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Let a command choose where to compute."""
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="cpu, cuda, cuda:1, ... (default: cuda where there is one)",
+    )
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Let a command refuse broken images."""
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first broken image, do not skip it"
+    )
+
+
+def load_model(arguments: argparse.Namespace) -> "Tokenizer":
+    """Load the model that a command was given.
+
+    Args:
+        arguments: with ``model`` and ``device``.
+
+    Returns:
+        The tokenizer, in evaluation mode.
+
+    Raises:
+        CheckpointError: the model cannot be read.
+        ConfigError: there is no such device.
+    """
+    from loopyvq.checkpoint import load_tokenizer
+
+    return load_tokenizer(arguments.model, _device(arguments.device))
+
+
+def _device(name: str) -> "torch.device":
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(f"there is no device {name!r} here: use cpu") from error
+    return device

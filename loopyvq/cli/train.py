@@ -1,0 +1,121 @@
+"""``loopyvq train``: train the networks."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from loopyvq.errors import ConfigError
+
+TAKES_OPTIONS = True
+
+_EXAMPLES = """\
+examples:
+  loopyvq train tokenizer --data photos/ --out runs/first
+  loopyvq train tokenizer configs/small.yaml --data photos.zip --run.steps 2000
+  loopyvq train tokenizer --resume runs/first
+  torchrun --nproc-per-node 2 -m loopyvq train tokenizer --data photos/ --run.devices 2
+
+Every option of the config can be set by its dotted name, such as
+  --tokenizer.quantizer.max_depth 12  --budget.kind depth  --optim.learning_rate 5e-4
+`loopyvq train tokenizer --show-config` prints them all with their values; docs/training.md
+explains them.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("what", choices=("tokenizer",), help="what to train")
+    parser.add_argument(
+        "config", nargs="?", metavar="CONFIG", help="YAML file of options (see configs/)"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="PATH",
+        help="image folder, zip or tar archive, idx file, text file of paths, one image, or the "
+        "word 'samples' for the photographs that come with scikit-image",
+    )
+    parser.add_argument(
+        "--out", default="runs/tokenizer", metavar="DIR", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--resume", metavar="DIR", help="continue the run in DIR with its own config and data"
+    )
+    parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda"), help="where to train")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "32-true", "bf16-mixed", "16-mixed"),
+        help="number format; auto: bf16 where the hardware multiplies it",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at the first broken image, do not skip it"
+    )
+    parser.add_argument("--quiet", action="store_true", help="show no progress bar")
+    parser.add_argument(
+        "--show-config", action="store_true", help="print the whole config as YAML and stop"
+    )
+
+
+def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
+    """Train a tokenizer."""
+    from loopyvq.config import parse_config, read_yaml
+    from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
+    from loopyvq.training.run import saved_config
+
+    if arguments.resume:
+        if options or arguments.config or arguments.data:
+            raise ConfigError("--resume takes its config and data from the run: give no others")
+        config, data = saved_config(arguments.resume)
+        folder = Path(arguments.resume)
+    else:
+        values = read_yaml(arguments.config) if arguments.config else {}
+        words = [*_run_options(arguments), *options]
+        config = parse_config(TokenizerTrainingConfig, values, words)
+        data, folder = arguments.data, Path(arguments.out)
+    if arguments.show_config:
+        print(_as_yaml(config), end="")
+        return
+    if data is None:
+        raise ConfigError("give the training images with --data PATH, or --data samples")
+    try:
+        best = train_tokenizer(
+            config,
+            data,
+            folder,
+            resume=bool(arguments.resume),
+            strict=arguments.strict,
+            quiet=arguments.quiet,
+        )
+    except KeyboardInterrupt:
+        print(
+            f"state saved; go on with: loopyvq train tokenizer --resume {folder}", file=sys.stderr
+        )
+        raise
+    print(f"best model: {best}")
+
+
+def _run_options(arguments: argparse.Namespace) -> list[str]:
+    """Turn the shortcuts into options of the config."""
+    words = []
+    for name in ("accelerator", "precision"):
+        value = getattr(arguments, name)
+        if value is not None:
+            words += [f"--run.{name}", value]
+    return words
+
+
+def _as_yaml(config: object) -> str:
+    import yaml
+
+    from loopyvq.config import config_to_dict
+
+    plain = yaml.safe_dump(_lists(config_to_dict(config)), sort_keys=False)
+    return str(plain)
+
+
+def _lists(value: object) -> object:
+    """YAML has no tuples."""
+    if isinstance(value, dict):
+        return {key: _lists(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,105 @@
+"""Train on some sample photographs, tokenize others, and gather what there is to show."""
+
+import json
+import time
+from pathlib import Path
+
+from loopyvq.checkpoint import load_tokenizer
+from loopyvq.config import parse_config
+from loopyvq.data import ImageSet, Subset, open_image_set
+from loopyvq.demo.result import DemoPhoto, DemoResult
+from loopyvq.errors import ConfigError, DataError
+from loopyvq.evaluation import evaluate, evaluate_image, points_at_depths, points_at_lengths
+from loopyvq.models import Tokenizer
+from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
+
+__all__ = ["DEMO_CONFIG", "HELD_OUT", "run_demo"]
+
+HELD_OUT = ("chelsea", "coffee")
+"""Sample photographs that the demonstration does not train on."""
+
+# Tokens per site at the five thresholds that are shown.
+_MEAN_LENGTHS = (0.5, 1.0, 2.0, 3.5, 5.5)
+
+# The sizes of configs/small.yaml, for a training that lasts as long as it may.
+DEMO_CONFIG = {
+    "tokenizer": {"channels": [48, 64], "encoder_blocks": 2, "decoder_blocks": 2},
+    "crop": {"size": 96, "min_scale": 0.35},
+    "loss": {"l1_weight": 1.0, "l2_weight": 4.0},
+    "optim": {"learning_rate": 2e-3, "warmup_steps": 100},
+    "run": {
+        "steps": 20000,
+        "batch_size": 16,
+        "average_decay": 0.995,
+        "log_every": 20,
+        "validate_every": 20000,
+        "save_every": 20000,
+        "tensorboard": False,
+    },
+    "num_validation": 0,
+}
+
+
+def run_demo(folder: str | Path, *, seconds: float = 120.0, quiet: bool = False) -> DemoResult:
+    """Run the demonstration.
+
+    Args:
+        folder: where the training run goes; an earlier demonstration there is replaced.
+        seconds: how long to train.
+        quiet: show no progress bar.
+
+    Returns:
+        Everything the report shows.
+
+    Raises:
+        ConfigError: ``seconds`` is not positive.
+        DataError: the sample photographs are not installed.
+    """
+    if not seconds > 0:
+        raise ConfigError(f"seconds must be above 0, got {seconds}")
+    folder = Path(folder)
+    for name in ("state.safetensors", "metrics.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+    training, shown = _divide(open_image_set("samples"))
+    config = parse_config(
+        TokenizerTrainingConfig, DEMO_CONFIG, ["--run.time_limit_s", str(seconds)]
+    )
+    started = time.monotonic()
+    best = train_tokenizer(config, training, folder, quiet=quiet)
+    elapsed = time.monotonic() - started
+    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return _gather(load_tokenizer(best), shown, history, elapsed)
+
+
+def _divide(images: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """Separate the photographs that are shown from those that are trained on."""
+    keys = [images.key(index) for index in range(len(images))]
+    shown = [index for index, key in enumerate(keys) if Path(key).stem in HELD_OUT]
+    if len(shown) != len(HELD_OUT):
+        raise DataError(f"the sample photographs {', '.join(HELD_OUT)} are not installed")
+    others = [index for index in range(len(images)) if index not in shown]
+    return Subset(images, others), Subset(images, shown)
+
+
+def _gather(
+    tokenizer: Tokenizer, shown: ImageSet, history: list[dict[str, object]], elapsed: float
+) -> DemoResult:
+    """Tokenize the held-out photographs at every operating point."""
+    points = points_at_lengths(tokenizer, _MEAN_LENGTHS)
+    depths = points_at_depths(tokenizer, range(1, tokenizer.quantizer.max_depth + 1))
+    photographs = list(shown.images())
+    photos = [
+        DemoPhoto(Path(name).stem, image, evaluate_image(tokenizer, name, image, points)[0])
+        for name, image in photographs
+    ]
+    steps = max((int(str(line["step"])) for line in history), default=0)
+    return DemoResult(
+        photos=photos,
+        points=evaluate(tokenizer, photographs, points).points,
+        fixed_depth=evaluate(tokenizer, photographs, depths).points,
+        config=tokenizer.config,
+        num_parameters=sum(parameter.numel() for parameter in tokenizer.parameters()),
+        steps=steps,
+        training_s=elapsed,
+        history=history,
+    )

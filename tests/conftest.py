@@ -1,0 +1,30 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from loopyvq.models import TokenizerConfig
+from loopyvq.quantize import LoopConfig
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _few_threads():
+    torch.set_num_threads(int(os.environ.get("LOOPYVQ_TEST_THREADS", "1")))
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The folder of real images that developers have beside the checkout."""
+    if not DATA.is_dir():
+        pytest.skip(f"needs the development images in {DATA}")
+    return DATA
+
+
+@pytest.fixture
+def tiny_config() -> TokenizerConfig:
+    """A tokenizer that runs in milliseconds."""
+    loop = LoopConfig(codebook_size=16, codebook_dim=4, max_depth=4, start_iterations=2)
+    return TokenizerConfig(channels=(8, 16), encoder_blocks=1, decoder_blocks=1, quantizer=loop)

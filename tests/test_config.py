@@ -1,0 +1,91 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from loopyvq.config import config_to_dict, parse_config, read_yaml
+from loopyvq.errors import ConfigError
+from loopyvq.training import TokenizerTrainingConfig
+
+PRESETS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
+
+
+@dataclass(frozen=True)
+class InnerConfig:
+    size: int = 3
+    mode: Literal["a", "b"] = "a"
+
+    def __post_init__(self):
+        if self.size < 1:
+            raise ConfigError(f"size must be at least 1, got {self.size}")
+
+
+@dataclass(frozen=True)
+class OuterConfig:
+    inner: InnerConfig = field(default_factory=InnerConfig)
+    rate: float = 0.5
+    widths: tuple[int, ...] = (1, 2)
+
+
+def test_overrides_win_over_values_and_values_over_defaults():
+    config = parse_config(
+        OuterConfig, {"rate": 0.1, "inner": {"size": 5}}, ["--rate", "0.2", "--widths", "[4]"]
+    )
+    assert config == OuterConfig(InnerConfig(5), 0.2, (4,))
+
+
+@pytest.mark.parametrize(
+    ("values", "words", "message"),
+    [
+        ({"inner": {"sizes": 5}}, [], "does not accept option 'inner.sizes'"),
+        ({"inner": {"size": "many"}}, [], '"inner.size".*int.*many'),
+        ({"inner": {"size": 0}}, [], "at least 1, got 0"),
+        ({"inner": {"mode": "c"}}, [], "inner.mode"),
+        ({"inner": 3}, [], "inner must be a mapping"),
+        ({}, ["--rates", "1"], "--rates"),
+        ({}, ["--rate"], "--rate: expected one argument"),
+        ({}, ["rate"], "rate"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(values, words, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        parse_config(OuterConfig, values, words)
+    assert "\n" not in str(caught.value)
+    assert "config." not in str(caught.value)
+
+
+def test_a_config_survives_being_written_and_read():
+    config = OuterConfig(InnerConfig(7, "b"), 0.25, (3, 4, 5))
+    assert parse_config(OuterConfig, config_to_dict(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("- 1\n- 2\n", "mapping"), ("a: [1\n", "not valid YAML"), ("\xff", "mapping")],
+)
+def test_files_that_are_no_config_are_refused(tmp_path, text, message):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        read_yaml(path)
+
+
+def test_missing_binary_and_empty_files(tmp_path):
+    with pytest.raises(ConfigError, match="No such file"):
+        read_yaml(tmp_path / "none.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        read_yaml(tmp_path / "binary.yaml")
+    (tmp_path / "empty.yaml").touch()
+    assert read_yaml(tmp_path / "empty.yaml") == {}
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_every_shipped_config_loads(preset):
+    config = parse_config(TokenizerTrainingConfig, read_yaml(preset))
+    assert parse_config(TokenizerTrainingConfig, config_to_dict(config)) == config
+
+
+def test_there_are_presets():
+    assert {"small", "medium", "large"} <= {preset.stem for preset in PRESETS}

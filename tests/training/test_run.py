@@ -1,0 +1,160 @@
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from loopyvq.checkpoint import load_tokenizer, read_tensors
+from loopyvq.config import config_to_dict
+from loopyvq.data import open_image_set
+from loopyvq.errors import CheckpointError, DataError, TrainingError
+from loopyvq.training import train_tokenizer
+from loopyvq.training.run import saved_config
+from tests.training.conftest import tiny_training
+
+# Dies like a machine that loses power, two steps after the last saved state.
+KILLED = """
+import json, os, signal, sys, warnings
+import torch
+from loopyvq.config import parse_config
+from loopyvq.training import TokenizerTask, TokenizerTrainingConfig, train_tokenizer
+
+torch.set_num_threads(1)
+config, data, folder, at = json.loads(sys.argv[1])
+after_step, steps = TokenizerTask.after_step, [0]
+
+def die(self):
+    after_step(self)
+    steps[0] += 1
+    if steps[0] == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+TokenizerTask.after_step = die
+train_tokenizer(parse_config(TokenizerTrainingConfig, config), data, folder, quiet=True)
+"""
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_times(folder):
+    timed = ("images_per_s",)
+    return [{k: v for k, v in line.items() if k not in timed} for line in lines(folder)]
+
+
+def test_a_run_leaves_models_metrics_and_a_state(photos, tmp_path):
+    best = train_tokenizer(tiny_training(), photos, tmp_path / "run", quiet=True)
+    assert best == tmp_path / "run" / "best.safetensors"
+    tokenizer = load_tokenizer(best)
+    assert tokenizer.quantizer.codebook.initialised
+    assert load_tokenizer(tmp_path / "run" / "last.safetensors").config == tokenizer.config
+    measured = lines(tmp_path / "run")
+    assert [line["step"] for line in measured] == [2, 4, 4, 6, 6]
+    for name in ("psnr_db", "mean_length", "rate_bpp", "spread_of_energies", "images_per_s"):
+        assert measured[0][name] >= 0
+    assert len(measured[0]["perplexity_per_turn"]) == 4
+    assert measured[2]["validation_psnr_db_at_2"] > 0
+    assert saved_config(tmp_path / "run")[0] == tiny_training()
+
+
+def test_training_learns(photos, tmp_path):
+    words = ["--run.steps", "120", "--optim.learning_rate", "3e-3", "--run.precision", "32-true"]
+    train_tokenizer(tiny_training(*words), photos, tmp_path, quiet=True)
+    measured = [line["psnr_db"] for line in lines(tmp_path) if "psnr_db" in line]
+    assert sum(measured[-5:]) / 5 > sum(measured[:5]) / 5 + 3
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_killed_and_resumed_is_bit_identical_to_straight(photos, tmp_path, precision):
+    words = ["--run.steps", "20", "--run.save_every", "5", "--run.precision", precision]
+    words += ["--run.accumulate", "2"] if precision == "32-true" else []
+    config = tiny_training(*words)
+    train_tokenizer(config, photos, tmp_path / "straight", quiet=True)
+    job = json.dumps([config_to_dict(config), str(photos), str(tmp_path / "killed"), 12])
+    died = subprocess.run([sys.executable, "-c", KILLED, job], check=False, capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    saved = read_tensors(tmp_path / "killed" / "state.safetensors", "training state")
+    assert saved.header["step"] == 10
+    train_tokenizer(config, photos, tmp_path / "killed", resume=True, quiet=True)
+    straight = read_tensors(tmp_path / "straight" / "state.safetensors", "training state")
+    resumed = read_tensors(tmp_path / "killed" / "state.safetensors", "training state")
+    assert resumed.header["step"] == straight.header["step"] == 20
+    assert resumed.tensors.keys() == straight.tensors.keys()
+    for name, tensor in straight.tensors.items():
+        assert torch.equal(resumed.tensors[name], tensor), name
+    assert without_times(tmp_path / "killed") == without_times(tmp_path / "straight")
+
+
+def test_workers_change_nothing(photos, tmp_path):
+    for name, workers in (("none", "0"), ("one", "1")):
+        config = tiny_training("--run.workers", workers, "--run.steps", "3")
+        train_tokenizer(config, photos, tmp_path / name, quiet=True)
+    none, one = (
+        read_tensors(tmp_path / name / "last.safetensors", "tokenizer").tensors
+        for name in ("none", "one")
+    )
+    assert all(torch.equal(none[name], one[name]) for name in none)
+
+
+def test_a_time_limit_ends_the_run_early(photos, tmp_path):
+    config = tiny_training("--run.steps", "100000", "--run.time_limit_s", "1.0")
+    train_tokenizer(config, photos, tmp_path, quiet=True)
+    saved = read_tensors(tmp_path / "state.safetensors", "training state")
+    assert 1 <= saved.header["step"] < 100000
+
+
+def test_without_validation_the_last_model_is_the_result(photos, tmp_path):
+    config = tiny_training("--num_validation", "0", "--run.steps", "2")
+    images = open_image_set(photos)
+    best = train_tokenizer(config, images, tmp_path, quiet=True)
+    assert best.name == "last.safetensors"
+    assert best.is_file()
+    assert not (tmp_path / "best.safetensors").exists()
+
+
+def test_runs_do_not_overwrite_each_other_and_resume_needs_one(photos, tmp_path):
+    train_tokenizer(tiny_training("--run.steps", "1"), photos, tmp_path / "a", quiet=True)
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train_tokenizer(tiny_training(), photos, tmp_path / "a", quiet=True)
+    with pytest.raises(TrainingError, match="no saved state"):
+        train_tokenizer(tiny_training(), photos, tmp_path / "b", resume=True, quiet=True)
+    with pytest.raises(TrainingError, match="no run to resume"):
+        saved_config(tmp_path / "b")
+
+
+def test_a_state_of_another_model_is_refused(photos, tmp_path):
+    train_tokenizer(tiny_training("--run.steps", "1"), photos, tmp_path, quiet=True)
+    other = tiny_training("--tokenizer.channels", "[8,12]")
+    with pytest.raises(CheckpointError, match="does not fit"):
+        train_tokenizer(other, photos, tmp_path, resume=True, quiet=True)
+
+
+def test_too_few_images_to_hold_out(photos, tmp_path):
+    with pytest.raises(DataError, match="hold out 8"):
+        train_tokenizer(tiny_training("--num_validation", "8"), photos, tmp_path, quiet=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_batch_saved(photos, tmp_path):
+    config = tiny_training("--optim.learning_rate", "1e30", "--optim.warmup_steps", "0")
+    with pytest.raises(TrainingError, match=r"the loss is .* at step \d+; the batch was saved"):
+        train_tokenizer(config, photos, tmp_path, quiet=True)
+    saved = read_tensors(tmp_path / "nonfinite_batch_rank0.safetensors", "batch")
+    assert saved.tensors["images"].shape == (4, 3, 32, 32)
+
+
+def test_an_interrupt_saves_the_state_and_passes_on(photos, tmp_path, monkeypatch):
+    steps = []
+
+    def interrupt(self):
+        steps.append(1)
+        if len(steps) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("loopyvq.training.run.TokenizerTask.after_step", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
+    state = read_tensors(tmp_path / "state.safetensors", "training state")
+    assert state.header["step"] == 2
