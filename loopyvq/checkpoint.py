@@ -125,7 +125,7 @@ def read_tensors(
             f"install a newer one"
         )
     if found != kind:
-        raise error_class(f"{path} holds a {found}, not a {kind}")
+        raise error_class(f"{path} is a {found}, not a {kind}")
     return Saved(tensors, header)
 
 

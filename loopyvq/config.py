@@ -9,6 +9,7 @@ checked in ``__post_init__``. No file and no option ever names a Python path.
 """
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -122,7 +123,9 @@ def _require_mappings(config_class: Any, values: Mapping[str, Any], prefix: str 
 
 def _explain(error: Exception) -> str:
     """Turn the parser's message into one line that names the option as the user wrote it."""
-    return _one_line(error).replace("config.", "").replace("Group 'config' does", "the config does")
+    line = _one_line(error).replace("config.", "").replace("Group 'config' does", "the config does")
+    line = re.sub(r"Parser key \"(\S+)\":", r"\1:", line)
+    return re.sub(r"<class '(\w+)'>", r"\1", line).replace("typing.Literal", "one of ")
 
 
 def _one_line(error: Exception) -> str:

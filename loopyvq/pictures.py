@@ -61,7 +61,7 @@ def overlay(
 
 
 def sheet(
-    rows: Sequence[Sequence[UInt8[Tensor, "c H W"]]], gap: int = 4
+    rows: Sequence[Sequence[UInt8[Tensor, "_ _ _"]]], gap: int = 4
 ) -> UInt8[Tensor, "3 H2 W2"]:
     """Put images side by side, one row under the other, on white.
 

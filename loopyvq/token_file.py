@@ -14,7 +14,7 @@ from loopyvq.tokens import Tokens
 
 __all__ = ["TokenFile", "read_token_file", "write_token_file"]
 
-_KIND = "tokens"
+_KIND = "token file"
 _LARGEST_SIDE = 1 << 20
 
 

@@ -66,8 +66,8 @@ def test_missing_truncated_and_foreign_files(saved, tmp_path):
 
 def test_kind_and_version_are_checked(tmp_path):
     path = tmp_path / "x.safetensors"
-    write_tensors(path, "tokens", {})
-    with pytest.raises(CheckpointError, match="holds a tokens, not a tokenizer"):
+    write_tensors(path, "token file", {})
+    with pytest.raises(CheckpointError, match="is a token file, not a tokenizer"):
         load_tokenizer(path)
     with pytest.raises(BitstreamError, match="not a model"):
         read_tensors(path, "model", BitstreamError)

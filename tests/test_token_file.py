@@ -47,18 +47,18 @@ def test_contradictions_are_refused(tmp_path, change):
     header = {**FILE._asdict(), **change}
     header.pop("tokens")
     tensors = {"codes": CODES, "lengths": FILE.tokens.lengths}
-    write_tensors(tmp_path / "a", "tokens", tensors, **header)
+    write_tensors(tmp_path / "a", "token file", tensors, **header)
     with pytest.raises(BitstreamError, match="no valid tokens"):
         read_token_file(tmp_path / "a")
 
 
 def test_a_file_without_codes_or_with_a_flat_grid(tmp_path):
     header = {k: v for k, v in FILE._asdict().items() if k != "tokens"}
-    write_tensors(tmp_path / "a", "tokens", {"lengths": torch.zeros(1)}, **header)
+    write_tensors(tmp_path / "a", "token file", {"lengths": torch.zeros(1)}, **header)
     with pytest.raises(BitstreamError, match="codes"):
         read_token_file(tmp_path / "a")
     flat = {"codes": CODES[0], "lengths": FILE.tokens.lengths[0]}
-    write_tensors(tmp_path / "a", "tokens", flat, **header)
+    write_tensors(tmp_path / "a", "token file", flat, **header)
     with pytest.raises(BitstreamError, match="no grid"):
         read_token_file(tmp_path / "a")
 

@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         if arguments.limit < 1:
             raise ConfigError(f"--limit must be at least 1, got {arguments.limit}")
         images = Subset(images, range(min(arguments.limit, len(images))))
-    bar = tqdm(images.images(), total=len(images), unit="image", leave=False)
+    bar = tqdm(images.images(), total=len(images), unit="image", leave=False, disable=None)
     result = evaluate(tokenizer, bar, points)
     print(format_points(result.points))
     finest = result.points[-1]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 __all__ = ["Axis", "Series", "bar_chart", "line_chart", "nice_ticks", "smooth", "tick_label"]
 
 _LINE_SIZE = (660, 400)
-_LINE_MARGINS = (34, 24, 52, 54)  # top, right, bottom, left
+_LINE_MARGINS = (34, 24, 66, 54)  # top, right, bottom, left
 _BAR_SIZE = (220, 132)
 _BAR_MARGINS = (20, 4, 20, 4)
 
@@ -239,7 +239,7 @@ def _dot(kind: str, x: float, y: float) -> str:
 
 
 def _legend(
-    names: Sequence[str], series: Sequence[Series], right: float, bottom: float
+    names: Sequence[str], series: Sequence[Series], right: int, bottom: int
 ) -> Iterator[str]:
     """Stack the names above the lower right corner, where rising curves leave room."""
     shown = [(index, name) for index, name in enumerate(names) if name]

@@ -35,7 +35,7 @@
     }
     const map = photo.querySelector("[data-lengths]:not([hidden])");
     const length = parseInt(map.dataset.lengths[row * Math.ceil(width / factor) + column], 36);
-    photo.querySelector(".readout").textContent = `here: ${length}`;
+    photo.querySelector(".readout").textContent = length === 1 ? "this site: 1 token" : `this site: ${length} tokens`;
     photo.classList.add("pointing");
   };
 

@@ -8,6 +8,7 @@ another one is chosen, or ``data-mark="i"`` and is highlighted while it is chose
 import base64
 import io
 import math
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from importlib import resources
@@ -55,10 +56,15 @@ def write_report(result: DemoResult, path: Path) -> None:
                 f"{photo.name} has {len(photo.results)} results, expected one for each of the "
                 f"{len(result.points)} thresholds"
             )
-    write_atomically(path, _render(result).encode())
+    write_atomically(path, _render(result, _model(path.parent)).encode())
 
 
-def _render(result: DemoResult) -> str:
+def _model(folder: Path) -> str | None:
+    """Name the model for a command line if it lies beside the page."""
+    return shlex.quote(str(folder)) if any(folder.glob("*.safetensors")) else None
+
+
+def _render(result: DemoResult, model: str | None) -> str:
     folder = resources.files("loopyvq.demo")
     texts = {name: folder.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")}
     page = Template(folder.joinpath("page.html").read_text("utf-8"))
@@ -71,6 +77,7 @@ def _render(result: DemoResult) -> str:
         chooser=_chooser(result.points),
         legend=_legend(result.config.quantizer.max_depth),
         photos="".join(_photo(photo, result.config.downsampling) for photo in result.photos),
+        measured=_measured(result.points[0].num_images),
         table=_table(result.points),
         rate_distortion=_rate_distortion(result),
         gap=_gap(result.points, result.fixed_depth),
@@ -79,7 +86,7 @@ def _render(result: DemoResult) -> str:
         multiples=_multiples(result),
         training=_training(result.history),
         factor=result.config.downsampling,
-        commands=_commands(result.points),
+        commands=_commands(result.points, model),
     )
 
 
@@ -96,14 +103,15 @@ def _number(value: float, digits: int = 2) -> str:
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    parts = [f"{minutes} min"] * bool(minutes) + [f"{rest} s"] * bool(rest or not minutes)
+    return " ".join(parts)
 
 
 def _lead(result: DemoResult) -> str:
     side, loop = result.config.downsampling, result.config.quantizer
     return (
-        f"A small network reads a photograph in sites of {side} &times; {side} pixels and describes "
-        "each of them with tokens: numbers of entries in a list of "
+        f"A small network reads a photograph in sites of {side} &times; {side} pixels and "
+        "describes each of them with tokens: numbers of entries in a list of "
         f"{loop.codebook_size:,} learned codes. For every site it goes round a loop. It takes the "
         "code nearest to what is still unexplained, subtracts it, and stops once the rest is "
         f"smaller than a threshold, or after {loop.max_depth} turns. So a site gets as many tokens "
@@ -267,8 +275,8 @@ def _map(result: ImageResult, index: int, count: int, factor: int) -> str:
 _Cell = Callable[[PointResult], str]
 _COLUMNS: tuple[tuple[str, _Cell], ...] = (
     ("threshold", lambda point: f"{point.threshold:.3g}"),
-    ("tokens/site", lambda point: _number(point.tokens_per_site)),
-    ("bits/pixel", lambda point: _number(point.rate_bpp, 3)),
+    ("tokens per site", lambda point: _number(point.tokens_per_site)),
+    ("bits per pixel", lambda point: _number(point.rate_bpp, 3)),
     ("of it stops", lambda point: _number(point.stop_bpp, 3)),
     ("PSNR, dB", lambda point: _number(point.psnr_db)),
     ("SSIM", lambda point: _number(point.ssim, 3)),
@@ -284,12 +292,17 @@ def _table(points: Sequence[PointResult]) -> str:
         + "</tr>"
         for index, point in enumerate(points)
     )
-    what = "photograph" if points[0].num_images == 1 else "photographs"
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Operating points"><table>'
-        f"<caption>All {points[0].num_images} held-out {what} together; PSNR and SSIM are means "
-        "over photographs, bits are estimates.</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _measured(num_images: int) -> str:
+    return (
+        "Measured on this photograph; bits are estimates."
+        if num_images == 1
+        else f"Measured over {num_images} photographs: PSNR and SSIM are means, bits are estimates."
     )
 
 
@@ -515,7 +528,7 @@ def _training(history: Sequence[dict[str, object]]) -> str:
         ]
         if not points:
             continue
-        average = smooth([value for _, value in points], max(2, len(points) // 16))
+        average = smooth([value for _, value in points], len(points) // 12)
         steps = [step for step, _ in points]
         series = [
             Series("", points, [], "faint"),
@@ -526,26 +539,27 @@ def _training(history: Sequence[dict[str, object]]) -> str:
     return "".join(charts) or "<p>No measurements were recorded.</p>"
 
 
-def _commands(points: Sequence[PointResult]) -> str:
+def _commands(points: Sequence[PointResult], model: str | None) -> str:
+    name = model or "MODEL"
     fine = f"{points[-1].threshold:.3g}"
     thresholds = " ".join(f"{point.threshold:.3g}" for point in points)
     entries = (
         (
             "Measure it on pictures of your own",
-            "loopyvq evaluate MODEL --data photos/ \\",
+            f"loopyvq evaluate {name} --data photos/ \\",
             f"    --thresholds {thresholds}",
         ),
         (
             "Turn a picture into tokens",
-            f"loopyvq encode MODEL photo.jpg --threshold {fine} --out tokens/",
+            f"loopyvq encode {name} photo.jpg --threshold {fine} --out tokens/",
         ),
         (
             "And back, or from only the first two tokens of each site",
-            "loopyvq decode MODEL tokens/ --out images/",
-            "loopyvq decode MODEL tokens/ --turns 2 --out rough/",
+            f"loopyvq decode {name} tokens/ --out images/",
+            f"loopyvq decode {name} tokens/ --turns 2 --out rough/",
         ),
         (
-            "Train for longer than two minutes",
+            "Train a better one, for longer",
             "loopyvq train tokenizer --data photos/ --out runs/first",
         ),
     )
@@ -553,7 +567,9 @@ def _commands(points: Sequence[PointResult]) -> str:
         f"<p>{what}</p><pre tabindex=0><code>{escape(chr(10).join(lines))}</code></pre>"
         for what, *lines in entries
     )
-    return (
-        f'{blocks}<p class="small"><code>MODEL</code> is the folder of a training run or a '
-        "<code>.safetensors</code> file.</p>"
+    where = (
+        "<code>MODEL</code> is the folder of a training run or a <code>.safetensors</code> file."
+        if model is None
+        else "The commands name the model of this page; run them where the demo ran."
     )
+    return f'{blocks}<p class="small">{where}</p>'

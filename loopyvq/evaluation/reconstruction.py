@@ -1,7 +1,7 @@
 """Reconstruct a set of images at several operating points and measure everything about it."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -157,14 +157,14 @@ def evaluate_image(
 
 def evaluate(
     tokenizer: Tokenizer,
-    images: Iterable[tuple[str, UInt8[Tensor, "c H W"]]],
+    images: Iterable[Any],
     points: Sequence[OperatingPoint],
 ) -> Evaluation:
     """Reconstruct a set of images at several operating points.
 
     Args:
         tokenizer: in evaluation mode.
-        images: names and pixels.
+        images: pairs of a name and pixels (``UInt8 c H W``), such as ``ImageSet.images()`` gives.
         points: the stop rules, at least one.
 
     Returns:

@@ -47,11 +47,14 @@ def nearest_code(
         centred = (exact_codes - centre).float()
         squares = centred.square().sum(dim=1)
         rows = max(1, _SCORES_PER_BLOCK // codebook.shape[0])
-        found = [
-            _search_block(block, exact_codes, centre, centred, squares)
-            for block in vectors.detach().split(rows)
-        ]
-    return torch.cat(found) if found else vectors.new_zeros(0, dtype=torch.int64)
+        # One place for all answers: small ones between the blocks would fragment the memory.
+        found = torch.empty(len(vectors), dtype=torch.int64, device=vectors.device)
+        for start in range(0, len(vectors), rows):
+            block = vectors[start : start + rows].detach()
+            found[start : start + rows] = _search_block(
+                block, exact_codes, centre, centred, squares
+            )
+    return found
 
 
 def _search_block(

@@ -46,6 +46,7 @@ class Journal:
             unit="step",
             file=sys.stderr,
             dynamic_ncols=True,
+            mininterval=0.1 if sys.stderr.isatty() else 20.0,
             smoothing=0.05,
         )
 

@@ -80,8 +80,10 @@ def saved_config(folder: str | Path) -> tuple[TokenizerTrainingConfig, str]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return parse_config(TokenizerTrainingConfig, values["config"]), str(values["data"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"there is no run to resume in {folder}: {error}") from error
+    except OSError as error:
+        raise TrainingError(f"there is no run to resume in {folder}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"the run in {folder} has no valid config: {error}") from error
 
 
 def _claim(

@@ -90,7 +90,7 @@ class TokenizerTask:
         self,
         config: TokenizerTrainingConfig,
         tokenizer: Tokenizer,
-        validation: Sequence[UInt8[Tensor, "c H W"]],
+        validation: Sequence[UInt8[Tensor, "_ _ _"]],
     ) -> None:
         self.config = config
         self.model: nn.Module = tokenizer

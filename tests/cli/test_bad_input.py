@@ -1,0 +1,67 @@
+"""Every row of docs/bad_input.md: what kind of bad input gets which line."""
+
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from loopyvq.checkpoint import save_tokenizer
+from loopyvq.data import to_pil
+from loopyvq.models import Tokenizer
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "bad_input.md"
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Read the table: situation, command, message."""
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:]]
+    return [(row[0], row[1].strip("`"), row[2].strip("`")) for row in cells]
+
+
+@pytest.fixture
+def there(workspace, tmp_path, monkeypatch, tiny_config):
+    """Stand in a folder with everything that is bad."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("run", "photos"):
+        (tmp_path / name).symlink_to(workspace / name)
+    (tmp_path / "tiny.yaml").write_bytes((workspace / "tiny.yaml").read_bytes())
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("no-such.png\n")
+    (tmp_path / "nothing.txt").write_text("\n")
+    (tmp_path / "fake.png").write_text("this is no image")
+    (tmp_path / "thing.xyz").write_text("?")
+    (tmp_path / "damaged.zip").write_bytes(b"PK\x03\x04 and then nothing")
+    with zipfile.ZipFile(tmp_path / "noimages.zip", "w") as archive:
+        archive.writestr("readme.md", "words")
+    (tmp_path / "bad.yaml").write_text("run: [1\n")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    (tmp_path / "unknown.yaml").write_text("run:\n  stepps: 3\n")
+    model = (workspace / "run" / "best.safetensors").read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(model[: len(model) // 2])
+    torch.manual_seed(9)
+    save_tokenizer(tmp_path / "other.safetensors", Tokenizer(tiny_config))
+    from loopyvq.cli.main import main
+
+    main(["encode", "run", "photos/0.png", "--out", "."])
+    tokens = (tmp_path / "0.png.tokens").read_bytes()
+    (tmp_path / "half.tokens").write_bytes(tokens[: len(tokens) // 2])
+    to_pil(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(tmp_path / "one.png")
+    return tmp_path
+
+
+@pytest.mark.parametrize(("situation", "command", "message"), rows(), ids=lambda text: text[:40])
+def test_each_row_of_the_page(there, run, situation, command, message):
+    assert command.startswith("loopyvq ")
+    code, out, err = run(*command.split()[1:])
+    assert code == 2, (out, err)
+    lines = [line for line in err.splitlines() if not line.startswith("skipped: ")]
+    assert len(lines) == 1, err
+    pattern = re.escape(message).replace(re.escape("..."), ".*")
+    assert re.fullmatch(rf"loopyvq( \w+)?: error: {pattern}", lines[0]), lines[0]
+
+
+def test_the_page_has_its_rows():
+    assert len(rows()) >= 25
