@@ -5,9 +5,9 @@ from itertools import pairwise
 
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from loopyvq.models.blocks import AttentionBlock, Upsample, stack_blocks
+from loopyvq.models.patches import PatchTransform
 
 __all__ = ["Decoder"]
 
@@ -44,7 +44,7 @@ class Decoder(nn.Module):
         max_depth: int,
     ) -> None:
         super().__init__()
-        self.patch_size = patch_size
+        self.patches = PatchTransform(image_channels, patch_size)
         wide = channels[-1]
         self.stem = nn.Conv2d(latent_dim, wide, 3, padding=1)
         self.length_cue = nn.Embedding(max_depth + 1, wide)
@@ -58,7 +58,7 @@ class Decoder(nn.Module):
         for before, after in pairwise(reverse):
             levels += [Upsample(before, after), stack_blocks(after, blocks)]
         self.levels = nn.Sequential(*levels)
-        self.head = nn.Conv2d(channels[0], image_channels * patch_size**2, 3, padding=1)
+        self.head = nn.Conv2d(channels[0], self.patches.num_channels, 3, padding=1)
 
     def forward(
         self,
@@ -84,4 +84,4 @@ class Decoder(nn.Module):
         stretch, shift = self.threshold_cue(log_threshold).permute(0, 3, 1, 2).chunk(2, dim=1)
         features = self.stem(z_q) + seen * length
         features = features + seen * (stretch * features + shift)
-        return F.pixel_shuffle(self.head(self.levels(features)), self.patch_size)
+        return self.patches.unfold(self.head(self.levels(features)))

@@ -5,15 +5,15 @@ from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from loopyvq.models.blocks import AttentionBlock, Downsample, stack_blocks
+from loopyvq.models.patches import PatchTransform
 
 __all__ = ["Encoder"]
 
 
 class Encoder(nn.Module):
-    """Fold small patches into channels, then refine and halve until one site is left per latent.
+    """Fold small patches into frequencies, then refine and halve until one site is left per latent.
 
         image --patches--> level 0 blocks --/2--> level 1 blocks --/2--> ... --1x1--> z_e
 
@@ -36,8 +36,8 @@ class Encoder(nn.Module):
         latent_dim: int,
     ) -> None:
         super().__init__()
-        self.patch_size = patch_size
-        self.stem = nn.Conv2d(image_channels * patch_size**2, channels[0], 3, padding=1)
+        self.patches = PatchTransform(image_channels, patch_size)
+        self.stem = nn.Conv2d(self.patches.num_channels, channels[0], 3, padding=1)
         levels: list[nn.Module] = [stack_blocks(channels[0], blocks)]
         for narrow, wide in pairwise(channels):
             levels += [Downsample(narrow, wide), stack_blocks(wide, blocks)]
@@ -48,4 +48,4 @@ class Encoder(nn.Module):
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
         """Encode images whose sides are multiples of the downsampling factor."""
-        return self.head(self.levels(self.stem(F.pixel_unshuffle(image, self.patch_size))))
+        return self.head(self.levels(self.stem(self.patches.fold(image))))

@@ -138,7 +138,10 @@ class LoopQuantizer(Quantizer):
         self.gains = Gains(
             config.max_depth,
             config.gain_ratio if is_residual else 1.0,
-            learned=is_residual and config.learn_gains and config.max_depth > 1,
+            learned=is_residual
+            and config.learn_gains
+            and config.max_depth > 1
+            and config.codebook_update != "frozen",
         )
         self.scale = RunningScale(config.scale, config.ema_decay)
         self.length_curve = LengthCurve(config.max_depth, config.ema_decay)

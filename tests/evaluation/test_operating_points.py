@@ -22,7 +22,7 @@ def tokenizer(tiny_config):
 
 
 def test_each_kind_of_point(tokenizer):
-    assert [tuple(p) for p in points_at_thresholds(tokenizer, [0.5, 0])] == [(0.5, 4), (0, 4)]
+    assert [tuple(p) for p in points_at_thresholds(tokenizer, [0.5, 0.0])] == [(0.5, 4), (0.0, 4)]
     assert [tuple(p) for p in points_at_depths(tokenizer, [1, 4])] == [(0.0, 1), (0.0, 4)]
     lengths = [point.threshold for point in points_at_lengths(tokenizer, [0.5, 1.0, 3.0])]
     assert lengths == sorted(lengths, reverse=True)

@@ -1,0 +1,81 @@
+"""Variable length against fixed depth against plain VQ: same network, steps, data and seed.
+
+    python benchmarks/tokenizer.py --data caltech101.zip --test kodak.zip
+
+Trains the three presets one after the other (a run that is already in the output folder is not
+repeated, an interrupted one is resumed), evaluates each on the test images and prints the tables
+of docs/experiments.md. Bits are the estimates of `loopyvq evaluate`, stop bits counted.
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+from loopyvq.checkpoint import load_tokenizer, write_atomically
+from loopyvq.config import parse_config, read_yaml
+from loopyvq.data import open_image_set
+from loopyvq.evaluation import Evaluation, default_points, evaluate
+from loopyvq.evaluation.rate_distortion import psnr_at_rate
+from loopyvq.evaluation.tables import format_points, format_usage, to_json
+from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
+from loopyvq.training.run import saved_config
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+SCHEMES = {
+    "loop": "small.yaml",
+    "fixed depth": "small_fixed_depth.yaml",
+    "plain VQ": "small_plain_vq.yaml",
+}
+
+
+def trained(scheme: str, config_file: str, data: str, out: Path, words: list[str]) -> Path:
+    """Train one scheme, or take what is there."""
+    folder = out / scheme.replace(" ", "_")
+    config = parse_config(TokenizerTrainingConfig, read_yaml(CONFIGS / config_file), words)
+    if (folder / "cpu_s.json").is_file():
+        return folder
+    resume = (folder / "state.safetensors").is_file()
+    if resume:
+        config, data = saved_config(folder)
+    started, cpu = time.monotonic(), time.process_time()
+    train_tokenizer(config, data, folder, resume=resume)
+    spent = {"elapsed_s": time.monotonic() - started, "cpu_s": time.process_time() - cpu}
+    write_atomically(folder / "cpu_s.json", json.dumps(spent).encode())
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="training images")
+    parser.add_argument("--test", required=True, help="test images")
+    parser.add_argument("--out", type=Path, default=Path("runs/bench-tokenizer"))
+    parser.add_argument("--only", nargs="+", choices=SCHEMES, default=list(SCHEMES))
+    arguments, words = parser.parse_known_args()
+    results: dict[str, Evaluation] = {}
+    for scheme in arguments.only:
+        folder = trained(scheme, SCHEMES[scheme], arguments.data, arguments.out, words)
+        tokenizer = load_tokenizer(folder)
+        channels = tokenizer.config.image_channels
+        images = open_image_set(arguments.test, channels=channels).images()
+        results[scheme] = evaluate(tokenizer, images, default_points(tokenizer))
+        write_atomically(folder / "evaluation.json", to_json(results[scheme]).encode())
+        spent = json.loads((folder / "cpu_s.json").read_text())
+        points = results[scheme].points
+        print(f"\n## {scheme}: {spent['cpu_s'] / 60:.0f} CPU minutes, {os.cpu_count()} cores, "
+              f"std(log |z|) {points[0].spread_of_energies:.2f}\n")  # fmt: skip
+        print(format_points(points))
+        print(f"\n{format_usage(points[len(points) // 2])}")
+    if {"loop", "fixed depth"} <= results.keys():
+        print("\n## PSNR at the loop's rates (dB)\n\n| bits/pixel | loop | fixed depth | gain |")
+        print("|---:|---:|---:|---:|")
+        for point in results["loop"].points:
+            other = psnr_at_rate(results["fixed depth"].points, point.rate_bpp)
+            gain = "outside its curve" if other is None else f"{point.psnr_db - other:+.2f}"
+            shown = "-" if other is None else f"{other:.2f}"
+            print(f"| {point.rate_bpp:.3f} | {point.psnr_db:.2f} | {shown} | {gain} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+import numpy as np
+import pytest
+import torch
+
+from loopyvq.errors import ConfigError
+from loopyvq.quantize import LoopConfig, LoopQuantizer
+from loopyvq.tokens import PAD
+
+SMALL = {"codebook_size": 16, "codebook_dim": 4, "max_depth": 5}
+
+
+def latents(rows=400, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    energy = torch.rand(rows, 1, generator=generator) * 2 + 0.1
+    return torch.randn(rows, 4, generator=generator) * energy
+
+
+@pytest.fixture(scope="module")
+def quantizer():
+    return LoopQuantizer.fit(latents(), LoopConfig(**SMALL))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"codebook_size": 0}, "codebook_size must be at least 1, got 0"),
+        ({"codebook_dim": 0}, "codebook_dim must be at least 1"),
+        ({"max_depth": 0}, "max_depth must be at least 1"),
+        ({"min_length": -1}, "min_length must be within 0..max_depth"),
+        ({"min_length": 9, "max_depth": 8}, "min_length must be within 0..max_depth, got 9"),
+        ({"threshold": -0.1}, "threshold must be 0 or more, got -0.1"),
+        ({"threshold": float("nan")}, "threshold must be 0 or more, got nan"),
+        ({"revive_below": -1.0}, "revive_below must be 0 or more"),
+        ({"start_iterations": -1}, "start_iterations must be 0 or more"),
+        ({"commitment_weight": -1.0}, "commitment_weight must be 0 or more"),
+        ({"codebook_weight": -1.0}, "codebook_weight must be 0 or more"),
+        ({"gain_ratio": 0.0}, r"gain_ratio must be within \(0, 1\]"),
+        ({"gain_ratio": 1.5}, r"gain_ratio must be within \(0, 1\]"),
+        ({"step_size": 0.0}, r"step_size must be within \(0, 1\]"),
+        ({"min_gain": 1.0}, r"min_gain must be within \[0, 1\)"),
+        ({"ema_decay": 1.0}, r"ema_decay must be within \[0, 1\)"),
+    ],
+)
+def test_options_outside_their_range_are_named(options, message):
+    with pytest.raises(ConfigError, match=message):
+        LoopConfig(**options)
+
+
+@pytest.mark.parametrize("call", ["forward", "encode"])
+def test_the_width_must_be_that_of_the_codes(quantizer, call):
+    with pytest.raises(ValueError, match=r"codebook_dim = 4 entries, got shape \(2, 3\)"):
+        getattr(quantizer, call)(torch.zeros(2, 3))
+
+
+@pytest.mark.parametrize("call", ["forward", "encode"])
+@pytest.mark.parametrize(
+    "threshold", [-0.1, float("nan"), torch.tensor([0.1, -0.1]), torch.tensor([0.1, torch.nan])]
+)
+def test_a_negative_threshold_is_refused(quantizer, call, threshold):
+    with pytest.raises(ValueError, match="threshold must be 0 or more"):
+        getattr(quantizer, call)(latents(2), threshold=threshold)
+
+
+@pytest.mark.parametrize("transform", ["residual", "pull"])
+@pytest.mark.parametrize("depth", [-1, torch.tensor([1, -2])])
+def test_a_negative_depth_is_refused(transform, depth):
+    pulling = LoopQuantizer(LoopConfig(transform=transform, **SMALL))
+    with pytest.raises(ValueError, match="depth must be 0 or more"):
+        pulling.encode(latents(2), depth=depth)
+
+
+@pytest.mark.parametrize("transform", ["residual", "pull"])
+def test_depth_limits_each_site(transform):
+    found = LoopQuantizer.fit(latents(), LoopConfig(transform=transform, **SMALL))
+    z = latents(6, seed=1).reshape(2, 3, 4)
+    depth = torch.tensor([0, 2, 99])
+    result = found(z, threshold=0.0, depth=depth)
+    assert result.lengths.tolist() == [[0, 2, 5], [0, 2, 5]]
+    assert torch.equal(found.encode(z, threshold=0.0, depth=depth).codes, result.codes)
+    rows = torch.tensor([[1], [3]])
+    assert found.encode(z, threshold=0.0, depth=rows).lengths.tolist() == [[1] * 3, [3] * 3]
+
+
+def test_thresholds_broadcast_to_the_sites(quantizer):
+    z = latents(24).reshape(2, 3, 4, 4)
+    by_column = torch.tensor([0.0, 0.2, 0.5, torch.inf])
+    result = quantizer(z, threshold=by_column)
+    for column, value in enumerate(by_column):
+        alone = quantizer(z[:, :, column], threshold=float(value))
+        assert torch.equal(result.codes[:, :, column], alone.codes)
+    by_image = quantizer(z, threshold=by_column[1:3].reshape(2, 1, 1))
+    assert torch.equal(by_image.codes[1], quantizer(z[1], threshold=0.5).codes)
+
+
+def test_a_mask_leaves_sites_out_and_the_others_alone(quantizer):
+    z = latents(24).reshape(2, 3, 4, 4)
+    mask = torch.arange(24).reshape(2, 3, 4) % 5 > 1
+    result, everywhere = quantizer(z, mask=mask), quantizer(z)
+    assert torch.equal(result.codes[mask], everywhere.codes[mask])
+    assert torch.equal(result.z_q[mask], everywhere.z_q[mask])
+    assert (result.codes[~mask] == PAD).all()
+    assert result.residual_norm.isnan().equal(~mask)
+    assert not result.converged[~mask].any()
+    assert torch.equal(quantizer.encode(z, mask=mask).codes, result.codes)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_rows_that_are_not_finite_get_no_token_and_no_gradient(quantizer, bad):
+    z = latents(6)
+    z[2, 1] = bad
+    z.requires_grad_()
+    result = quantizer(z)
+    (result.loss + result.z_q.sum()).backward()
+    assert result.lengths[2] == 0
+    assert result.residual_norm.isnan().nonzero().tolist() == [[2]]
+    assert (z.grad[2] == 0).all()
+    assert (z.grad[[0, 1, 3, 4, 5]] != 0).all()
+    assert torch.equal(quantizer.encode(z.detach()).codes, result.codes)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (2, 3, 4), (2, 3, 5, 4), (0, 4), (2, 0, 3, 4)])
+def test_sites_may_have_any_shape(quantizer, shape):
+    z = torch.zeros(shape) + 0.7
+    result = quantizer(z)
+    assert result.z_q.shape == shape
+    assert result.codes.shape == (*shape[:-1], 5)
+    assert result.lengths.shape == result.residual_norm.shape == shape[:-1]
+    assert torch.equal(quantizer.decode(quantizer.encode(z)), result.z_q)
+
+
+@pytest.mark.parametrize("transform", ["residual", "pull"])
+@pytest.mark.parametrize("threshold", [0.05, 0.3, 0.8])
+def test_what_converged_is_within_the_bound(transform, threshold):
+    data = latents().numpy()
+    found = LoopQuantizer.fit(data, LoopConfig(transform=transform, **SMALL))
+    result = found(torch.from_numpy(data), threshold=threshold)
+    error = (torch.from_numpy(data) - found.decode(result.tokens)).norm(dim=1) / found.sigma
+    if transform == "residual":
+        assert torch.equal(result.converged, error <= threshold)
+    else:  # a pull converges when enough pulls would bring the vector there
+        assert result.converged[error <= threshold].all()
+    assert (result.converged | (result.lengths == 5)).all()
+    assert result.converged.sum() > 0
+
+
+def test_min_length_runs_at_any_threshold():
+    found = LoopQuantizer.fit(latents(), LoopConfig(min_length=2, **SMALL))
+    assert (found.encode(latents(), threshold=torch.inf).lengths == 2).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"transform": "pull"}, {"min_length": 2}])
+def test_the_length_curve_tells_the_mean_length_of_a_threshold(options):
+    found = LoopQuantizer.fit(latents(), LoopConfig(**SMALL, **options))
+    for wanted in (2.4, 3.0, 4.0):
+        threshold = found.length_curve.threshold_for(torch.tensor(wanted))
+        lengths = found.encode(latents(), threshold=threshold).lengths.double()
+        assert lengths.mean() == pytest.approx(wanted, abs=0.25)
+
+
+def test_fit_takes_what_numpy_makes():
+    data = latents(60).numpy()
+    expected = LoopQuantizer.fit(data, LoopConfig(**SMALL))
+    assert not expected.training
+    assert expected.codebook.initialised
+    read_only = data.copy()
+    read_only.flags.writeable = False
+    for same in (read_only, data[::-1][::-1], data.tolist(), np.asfortranarray(data)):
+        found = LoopQuantizer.fit(same, LoopConfig(**SMALL))
+        torch.testing.assert_close(found.codebook.weight, expected.codebook.weight)
+    assert LoopQuantizer.fit(data).config.codebook_dim == 4
+
+
+def test_fit_depends_on_the_seed_alone():
+    config = LoopConfig(**SMALL)
+    first = LoopQuantizer.fit(latents(), config, seed=1).state_dict()
+    torch.manual_seed(99)
+    again = LoopQuantizer.fit(latents(), config, seed=1).state_dict()
+    other = LoopQuantizer.fit(latents(), config, seed=2).state_dict()
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["codebook.weight"], other["codebook.weight"])
+
+
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        (np.zeros(4, np.float32), "shape"),
+        (np.zeros((0, 4), np.float32), "n >= 1"),
+        (np.zeros((2, 2, 4), np.float32), "shape"),
+        (np.zeros((5, 4), np.int64), "floats"),
+        (np.zeros((5, 3), np.float32), "codebook_dim = 4"),
+        (np.full((5, 4), np.nan, np.float32), "finite"),
+        (np.array([[0.0, 1.0, np.inf, 2.0]]), "finite"),
+    ],
+)
+def test_fit_refuses_arrays_it_cannot_learn_from(vectors, message):
+    with pytest.raises(ValueError, match=message):
+        LoopQuantizer.fit(vectors, LoopConfig(**SMALL))
+
+
+def test_training_learns_and_frozen_codes_do_not():
+    learning = LoopQuantizer(LoopConfig(start_iterations=2, **SMALL)).train()
+    frozen = LoopQuantizer(LoopConfig(codebook_update="frozen", **SMALL)).train()
+    codes = frozen.codebook.weight.clone()
+    for seed in range(3):
+        learning(latents(seed=seed))
+        frozen(latents(seed=seed))
+    assert learning.codebook.updates == 3
+    assert learning.sigma != 1.0
+    assert learning.length_curve.started
+    assert torch.equal(frozen.codebook.weight, codes)
+    assert frozen.sigma == 1.0
+
+
+def test_the_weights_of_the_losses_add_up():
+    config = LoopConfig(
+        codebook_update="gradient", commitment_weight=0.5, codebook_weight=2.0, **SMALL
+    )
+    result = LoopQuantizer.fit(latents(), config)(latents())
+    expected = 0.5 * result.commitment_loss + 2.0 * result.codebook_loss
+    torch.testing.assert_close(result.loss, expected)
+    assert result.codebook_loss > 0
