@@ -7,8 +7,7 @@ z_e --(/ sigma)--> loop: nearest code, subtract or pull, close enough? --> Token
 straight-through gradient (once) <-------------------------------------- z_q
 """
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +15,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from loopyvq.errors import ConfigError
 from loopyvq.ops.distributed import (
     copy_from_first_rank,
     gather_rows_over_ranks,
@@ -26,6 +24,8 @@ from loopyvq.ops.distributed import (
 from loopyvq.ops.straight_through import straight_through
 from loopyvq.quantize.base import Quantized, Quantizer
 from loopyvq.quantize.codebook import Assignments, Codebook
+from loopyvq.quantize.commitment import commitment_and_codebook_loss
+from loopyvq.quantize.config import LoopConfig
 from loopyvq.quantize.fit import assignments_of, fit_codes
 from loopyvq.quantize.gains import Gains
 from loopyvq.quantize.length_curve import LengthCurve
@@ -40,67 +40,6 @@ __all__ = ["LoopConfig", "LoopQuantizer"]
 _CURVE_WALKS = 256
 # Vectors per code that a codebook is started from; more change little (FAISS uses 256 at most).
 _FIT_VECTORS_PER_CODE = 64
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """Options of the loop.
-
-    Attributes:
-        codebook_size: number of codes.
-        codebook_dim: width of a code and of a latent.
-        max_depth: most turns that a vector may take.
-        min_length: turns that run even when the vector is close enough.
-        transform: ``residual`` subtracts the code and compares what is left with all codes again;
-            ``pull`` moves towards the code and counts how often.
-        threshold: default stop distance, in units of the latents' scale; 0 uses every turn.
-        scale: ``rms`` measures thresholds in units of the latents' running root-mean-square norm,
-            ``absolute`` in the latents' own units.
-        gain_ratio: gain of a turn over that of the turn before (residual).
-        learn_gains: learn each ratio, starting from ``gain_ratio``.
-        dummies: emit CONTINUE where no code brings the vector closer (residual).
-        min_gain: share of the squared error that a code must remove to be emitted (residual).
-        step_size: share of the way to the code that one turn covers (pull).
-        codebook_update: ``ema`` (averages), ``gradient`` (the optimizer) or ``frozen``.
-        ema_decay: share of the old averages kept per step.
-        revive_below: codes used less than this share of the mean are replaced; 0 never.
-        start_iterations: rounds of k-means on the first batch; 0 samples the codes from it.
-        commitment_weight: weight of the commitment loss.
-        codebook_weight: weight of the codebook loss.
-    """
-
-    codebook_size: int = 512
-    codebook_dim: int = 12
-    max_depth: int = 8
-    min_length: int = 0
-    transform: Literal["residual", "pull"] = "residual"
-    threshold: float = 0.3
-    scale: Literal["rms", "absolute"] = "rms"
-    gain_ratio: float = 0.75
-    learn_gains: bool = True
-    dummies: bool = True
-    min_gain: float = 0.0
-    step_size: float = 0.5
-    codebook_update: Literal["ema", "gradient", "frozen"] = "ema"
-    ema_decay: float = 0.99
-    revive_below: float = 0.02
-    start_iterations: int = 10
-    commitment_weight: float = 0.25
-    codebook_weight: float = 1.0
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in ("codebook_size", "codebook_dim", "max_depth"):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
-        in_depth = 0 <= self.min_length <= self.max_depth
-        _require(in_depth, "min_length", "within 0..max_depth", self.min_length)
-        not_negative = ("threshold", "revive_below", "start_iterations")
-        for name in (*not_negative, "commitment_weight", "codebook_weight"):
-            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
-        for name in ("gain_ratio", "step_size"):
-            _require(0 < getattr(self, name) <= 1, name, "within (0, 1]", getattr(self, name))
-        for name in ("min_gain", "ema_decay"):
-            _require(0 <= getattr(self, name) < 1, name, "within [0, 1)", getattr(self, name))
 
 
 class LoopQuantizer(Quantizer):
@@ -231,12 +170,7 @@ class LoopQuantizer(Quantizer):
         self._check_width(z_e)
         sites = z_e.shape[:-1]
         with torch.autocast(z_e.device.type, enabled=False):
-            latents = z_e.reshape(-1, z_e.shape[-1])
-            latents = latents.to(torch.promote_types(latents.dtype, torch.float32))
-            valid = latents.detach().isfinite().all(dim=1)
-            if mask is not None:
-                valid = valid & mask.expand(sites).reshape(-1)
-            kept = torch.where(valid.unsqueeze(1), latents, 0.0)
+            kept, valid = _flatten(z_e, mask)
             # In parallel a rank without any site takes part as well: the others wait for it.
             some = self.training and (is_parallel() or bool(valid.any()))
             learning = some and not self.frozen
@@ -244,7 +178,7 @@ class LoopQuantizer(Quantizer):
                 seed = int(self.codebook.updates)
                 self._start(kept.detach()[valid], torch.Generator().manual_seed(seed))
             walk = self._walk(kept.detach(), *self._limits(sites, threshold, depth, valid))
-            commitment, codebook_loss = self._losses(kept, walk)
+            commitment, codebook_loss = self._losses(kept, walk.codes)
             z_q = self._sum(walk.codes, kept.dtype)
             error = (kept.detach().double() - z_q.double()).square().sum(dim=1).sqrt()
             norm = torch.where(valid, error / self.sigma.double(), torch.nan).to(kept.dtype)
@@ -275,12 +209,7 @@ class LoopQuantizer(Quantizer):
         self._check_width(z_e)
         sites = z_e.shape[:-1]
         with torch.autocast(z_e.device.type, enabled=False):
-            latents = z_e.reshape(-1, z_e.shape[-1])
-            latents = latents.to(torch.promote_types(latents.dtype, torch.float32))
-            valid = latents.isfinite().all(dim=1)
-            if mask is not None:
-                valid = valid & mask.expand(sites).reshape(-1)
-            kept = torch.where(valid.unsqueeze(1), latents, 0.0)
+            kept, valid = _flatten(z_e, mask)
             walk = self._walk(kept, *self._limits(sites, threshold, depth, valid))
         codes = walk.codes.reshape(*sites, self.max_depth)
         return Tokens(codes, walk.lengths.reshape(sites))
@@ -388,30 +317,17 @@ class LoopQuantizer(Quantizer):
         return total * self.sigma
 
     def _losses(
-        self, latents: Float[Tensor, "n d"], walk: Walk
+        self, latents: Float[Tensor, "n d"], codes: Int[Tensor, "n l"]
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
-        """Measure how far latents and codes are apart at every turn that ran.
-
-        The commitment compares the latents with each partial sum; the codebook loss compares each
-        residual with its code, with the gradient on the code and on its gain.
-        """
+        """Measure the losses of the turns that ran; a pull ran once."""
         # Copies: the update that follows writes in place, and the graph must not see it.
         scaled = latents / self.sigma.clone()
         codebooks = self.gains()[:, None, None] * self.codebook.weight.clone()
-        chosen = walk.codes >= 0
-        ran = chosen if self.config.transform == "pull" else chosen | (walk.codes == CONTINUE)
-        turn = torch.arange(walk.codes.shape[1], device=latents.device)
-        steps = codebooks[turn, walk.codes.clamp(min=0)] * chosen.unsqueeze(2)
-        fixed = steps.detach()
-        sums = fixed.cumsum(dim=1)
-        count = ran.sum().clamp(min=1)
-        commitment = (scaled.unsqueeze(1) - sums).square().sum(dim=2)
-        commitment = torch.where(ran, commitment, 0.0).sum() / count
-        if not steps.requires_grad:
-            return commitment, commitment.new_zeros(())
-        residual = scaled.detach().unsqueeze(1) - (sums - fixed)
-        codebook_loss = (residual - steps).square().sum(dim=2)
-        return commitment, torch.where(chosen, codebook_loss, 0.0).sum() / count
+        chosen = codes >= 0
+        ran = chosen if self.config.transform == "pull" else chosen | (codes == CONTINUE)
+        turn = torch.arange(codes.shape[1], device=codes.device)
+        steps = codebooks[turn, codes.clamp(min=0)] * chosen.unsqueeze(2)
+        return commitment_and_codebook_loss(scaled, codes, steps, ran)
 
     @torch.no_grad()
     def _start(self, latents: Float[Tensor, "n d"], generator: torch.Generator) -> None:
@@ -467,6 +383,13 @@ class LoopQuantizer(Quantizer):
         self.length_curve.collect(before)
 
 
-def _require(holds: bool, name: str, what: str, value: object) -> None:
-    if not holds:
-        raise ConfigError(f"{name} must be {what}, got {value}")
+def _flatten(
+    z_e: Float[Tensor, "*n d"], mask: Bool[Tensor, "*n"] | None
+) -> tuple[Float[Tensor, "m d"], Bool[Tensor, " m"]]:
+    """Give the latents as rows, at least float32, with zeros where they are not to be quantized."""
+    rows = z_e.reshape(-1, z_e.shape[-1])
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    valid = rows.detach().isfinite().all(dim=1)
+    if mask is not None:
+        valid = valid & mask.expand(z_e.shape[:-1]).reshape(-1)
+    return torch.where(valid.unsqueeze(1), rows, 0.0), valid

@@ -1,0 +1,74 @@
+"""Options of the loop."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from loopyvq.errors import ConfigError
+
+__all__ = ["LoopConfig"]
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """Options of the loop.
+
+    Attributes:
+        codebook_size: number of codes.
+        codebook_dim: width of a code and of a latent.
+        max_depth: most turns that a vector may take.
+        min_length: turns that run even when the vector is close enough.
+        transform: ``residual`` subtracts the code and compares what is left with all codes again;
+            ``pull`` moves towards the code and counts how often.
+        threshold: default stop distance, in units of the latents' scale; 0 uses every turn.
+        scale: ``rms`` measures thresholds in units of the latents' running root-mean-square norm,
+            ``absolute`` in the latents' own units.
+        gain_ratio: gain of a turn over that of the turn before (residual).
+        learn_gains: learn each ratio, starting from ``gain_ratio``.
+        dummies: emit CONTINUE where no code brings the vector closer (residual).
+        min_gain: share of the squared error that a code must remove to be emitted (residual).
+        step_size: share of the way to the code that one turn covers (pull).
+        codebook_update: ``ema`` (averages), ``gradient`` (the optimizer) or ``frozen``.
+        ema_decay: share of the old averages kept per step.
+        revive_below: codes used less than this share of the mean are replaced; 0 never.
+        start_iterations: rounds of k-means on the first batch; 0 samples the codes from it.
+        commitment_weight: weight of the commitment loss.
+        codebook_weight: weight of the codebook loss.
+    """
+
+    codebook_size: int = 512
+    codebook_dim: int = 12
+    max_depth: int = 8
+    min_length: int = 0
+    transform: Literal["residual", "pull"] = "residual"
+    threshold: float = 0.3
+    scale: Literal["rms", "absolute"] = "rms"
+    gain_ratio: float = 0.75
+    learn_gains: bool = True
+    dummies: bool = True
+    min_gain: float = 0.0
+    step_size: float = 0.5
+    codebook_update: Literal["ema", "gradient", "frozen"] = "ema"
+    ema_decay: float = 0.99
+    revive_below: float = 0.02
+    start_iterations: int = 10
+    commitment_weight: float = 0.25
+    codebook_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("codebook_size", "codebook_dim", "max_depth"):
+            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        in_depth = 0 <= self.min_length <= self.max_depth
+        _require(in_depth, "min_length", "within 0..max_depth", self.min_length)
+        not_negative = ("threshold", "revive_below", "start_iterations")
+        for name in (*not_negative, "commitment_weight", "codebook_weight"):
+            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
+        for name in ("gain_ratio", "step_size"):
+            _require(0 < getattr(self, name) <= 1, name, "within (0, 1]", getattr(self, name))
+        for name in ("min_gain", "ema_decay"):
+            _require(0 <= getattr(self, name) < 1, name, "within [0, 1)", getattr(self, name))
+
+
+def _require(holds: bool, name: str, what: str, value: object) -> None:
+    if not holds:
+        raise ConfigError(f"{name} must be {what}, got {value}")
