@@ -16,3 +16,4 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 nitpicky = False
+napoleon_use_ivar = True

@@ -1,0 +1,32 @@
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+from loopyvq.checkpoint import load_tokenizer
+from loopyvq.cli.encode import token_path
+from loopyvq.data import open_image_set, to_float, to_uint8
+
+
+def test_encode_and_decode_give_the_tokenizers_own_reconstruction(run, workspace, tmp_path):
+    code, out, _ = run(
+        "encode", workspace / "run", workspace / "photos", "--out", tmp_path / "t",
+        "--threshold", 0.4,
+    )  # fmt: skip
+    assert code == 0
+    assert len(out.splitlines()) == 6
+    assert (tmp_path / "t" / "sub" / "1.png.tokens").is_file()
+    code, out, _ = run("decode", workspace / "run", tmp_path / "t", "--out", tmp_path / "d")
+    assert code == 0
+    tokenizer = load_tokenizer(workspace / "run")
+    for key, image in open_image_set(workspace / "photos").images():
+        wanted = tokenizer.reconstruct(to_float(image).unsqueeze(0), 0.4)[0]
+        with Image.open(tmp_path / "d" / key) as decoded:
+            found = torch.frombuffer(bytearray(decoded.tobytes()), dtype=torch.uint8)
+        assert torch.equal(found, to_uint8(wanted).permute(1, 2, 0).flatten()), key
+
+
+def test_token_files_never_leave_their_folder():
+    out = Path("out")
+    assert token_path(out, "../../a/b.png") == out / "a" / "b.png.tokens"
+    assert token_path(out, "/etc/passwd") == out / "etc" / "passwd.tokens"

@@ -1,0 +1,37 @@
+import csv
+import json
+
+
+def test_evaluate_prints_and_writes_the_same_numbers(run, workspace, tmp_path):
+    code, out, _ = run(
+        "evaluate", workspace / "run", "--data", workspace / "photos", "--limit", 3,
+        "--thresholds", 0.8, 0.3, "--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv",
+    )  # fmt: skip
+    assert code == 0
+    result = json.loads((tmp_path / "a.json").read_text())
+    assert [point["threshold"] for point in result["points"]] == [0.8, 0.3]
+    assert f"{result['points'][1]['psnr_db']:.2f}" in out
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
+    assert len(rows) == len(result["images"]) == 6
+
+
+def test_evaluate_by_depth_by_length_and_by_default(run, workspace):
+    words = ["evaluate", workspace / "run", "--data", workspace / "photos", "--limit", 2]
+    assert "100" not in run(*words, "--depths", 1, 2)[1].splitlines()[2].split("|")[2]
+    for more in (["--lengths", 1, 2.5], []):
+        code, out, _ = run(*words, *more)
+        assert code == 0
+        assert "perplexity" in out
+
+
+def test_broken_images_are_named_skipped_and_counted(run, workspace, tmp_path):
+    good = (workspace / "photos" / "0.png").read_bytes()
+    (tmp_path / "good.png").write_bytes(good)
+    (tmp_path / "bad.png").write_bytes(good[: len(good) // 2])
+    words = ["evaluate", workspace / "run", "--data", tmp_path, "--lengths", 1]
+    code, out, _ = run(*words)
+    assert code == 0
+    assert "1 broken images were skipped" in out
+    code, _, err = run(*words, "--strict")
+    assert code == 2
+    assert "bad.png" in err

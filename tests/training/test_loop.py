@@ -1,0 +1,69 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from loopyvq.checkpoint import read_tensors
+from loopyvq.config import config_to_dict
+from loopyvq.errors import ConfigError
+from loopyvq.training import RunConfig
+from tests.training.conftest import tiny_training
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"workers": -1}, "workers must be 0 or more"),
+        ({"batch_size": 6, "accumulate": 4}, "multiple of accumulate x devices = 4"),
+        ({"batch_size": 3, "devices": 2}, "multiple of"),
+        ({"average_decay": 1.0}, "average_decay"),
+        ({"time_limit_s": -1.0}, "time_limit_s"),
+    ],
+)
+def test_values_out_of_range_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        RunConfig(**changes)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_one_model(photos, tmp_path):
+    """Under torchrun both processes end with the same weights, and the run can be resumed."""
+    config = tiny_training("--run.devices", "2", "--run.steps", "6")
+    (tmp_path / "config.json").write_text(json.dumps(config_to_dict(config)))
+    words = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "loopyvq",
+        "train", "tokenizer", str(tmp_path / "config.json"), "--data", str(photos),
+        "--out", str(tmp_path / "run"), "--quiet",
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    state = read_tensors(tmp_path / "run" / "state.safetensors", "training state")
+    assert state.header["step"] == 6
+    assert all(tensor.isfinite().all() for tensor in state.tensors.values())
+    assert state.tensors["model.quantizer.codebook.updates"] == 6
+    assert bool(state.tensors["model.quantizer.codebook.initialised"])
+
+
+@pytest.mark.slow
+def test_compiled_networks_train(photos, tmp_path):
+    from loopyvq.training import train_tokenizer
+
+    config = tiny_training("--run.compile", "true", "--run.steps", "2", "--num_validation", "0")
+    train_tokenizer(config, photos, tmp_path, quiet=True)
+    assert torch.isfinite(
+        read_tensors(tmp_path / "last.safetensors", "tokenizer").tensors["encoder.head.weight"]
+    ).all()
+
+
+@pytest.mark.gpu
+def test_training_on_a_gpu(photos, tmp_path):
+    from loopyvq.training import train_tokenizer
+
+    config = tiny_training("--run.accelerator", "cuda", "--run.precision", "bf16-mixed")
+    assert train_tokenizer(config, photos, tmp_path, quiet=True).is_file()
