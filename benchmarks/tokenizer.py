@@ -9,7 +9,6 @@ of docs/experiments.md. Bits are the estimates of `loopyvq evaluate`, stop bits 
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
@@ -28,6 +27,7 @@ SCHEMES = {
     "fixed depth": "small_fixed_depth.yaml",
     "plain VQ": "small_plain_vq.yaml",
 }
+STOPS = ("threshold", "rate_distortion")
 
 
 def trained(scheme: str, config_file: str, data: str, out: Path, words: list[str]) -> Path:
@@ -57,24 +57,43 @@ def main() -> None:
     for scheme in arguments.only:
         folder = trained(scheme, SCHEMES[scheme], arguments.data, arguments.out, words)
         tokenizer = load_tokenizer(folder)
-        channels = tokenizer.config.image_channels
-        images = open_image_set(arguments.test, channels=channels).images()
-        results[scheme] = evaluate(tokenizer, images, default_points(tokenizer))
-        write_atomically(folder / "evaluation.json", to_json(results[scheme]).encode())
+        images = open_image_set(arguments.test, channels=tokenizer.config.image_channels)
         spent = json.loads((folder / "cpu_s.json").read_text())
-        points = results[scheme].points
-        print(f"\n## {scheme}: {spent['cpu_s'] / 60:.0f} CPU minutes, {os.cpu_count()} cores, "
-              f"std(log |z|) {points[0].spread_of_energies:.2f}\n")  # fmt: skip
-        print(format_points(points))
-        print(f"\n{format_usage(points[len(points) // 2])}")
-    if {"loop", "fixed depth"} <= results.keys():
-        print("\n## PSNR at the loop's rates (dB)\n\n| bits/pixel | loop | fixed depth | gain |")
-        print("|---:|---:|---:|---:|")
-        for point in results["loop"].points:
+        stops = STOPS if scheme == "loop" else ("threshold",)
+        for stop in stops:
+            tokenizer.quantizer.stop = stop
+            name = f"{scheme}, {stop} stop" if scheme == "loop" else scheme
+            results[name] = evaluate(tokenizer, images.images(), default_points(tokenizer))
+            file = folder / f"{name.replace(', ', '_').replace(' ', '_')}.json"
+            write_atomically(file, to_json(results[name]).encode())
+            report(name, spent["cpu_s"], results[name])
+    compare(results)
+
+
+def report(name: str, cpu_s: float, result: Evaluation) -> None:
+    """Print one scheme's tables."""
+    points = result.points
+    spread = points[0].spread_of_energies
+    print(f"\n## {name}: {cpu_s / 60:.0f} CPU minutes of training, std(log |z|) {spread:.2f}\n")
+    print(format_points(points))
+    print(f"\n{format_usage(points[len(points) // 2])}", flush=True)
+
+
+def compare(results: dict[str, Evaluation]) -> None:
+    """Print the loop's PSNR beside the fixed depth's at the same bits."""
+    if "fixed depth" not in results:
+        return
+    print("\n## At equal estimated bits\n")
+    print("| scheme | bits/pixel | PSNR dB | fixed depth | gain dB |\n|---|---:|---:|---:|---:|")
+    for name, result in results.items():
+        if name == "fixed depth":
+            continue
+        for point in result.points:
             other = psnr_at_rate(results["fixed depth"].points, point.rate_bpp)
-            gain = "outside its curve" if other is None else f"{point.psnr_db - other:+.2f}"
-            shown = "-" if other is None else f"{other:.2f}"
-            print(f"| {point.rate_bpp:.3f} | {point.psnr_db:.2f} | {shown} | {gain} |")
+            shown, gain = "outside", ""
+            if other is not None:
+                shown, gain = f"{other:.2f}", f"{point.psnr_db - other:+.2f}"
+            print(f"| {name} | {point.rate_bpp:.3f} | {point.psnr_db:.2f} | {shown} | {gain} |")
 
 
 if __name__ == "__main__":

@@ -17,3 +17,4 @@ napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 nitpicky = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False

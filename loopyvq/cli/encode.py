@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from loopyvq.cli.options import add_device, add_model, add_strict, load_model
+from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model
 
 _EXAMPLES = """\
 examples:
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop distance in units of the latents' scale; smaller gives more tokens "
         "(default: the model's own)",
     )
+    add_stop(parser)
     add_device(parser)
     add_strict(parser)
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopyvq.cli.options import add_device, add_model, add_strict, load_model
+from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model
 
 if TYPE_CHECKING:
     from loopyvq.evaluation import OperatingPoint
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--json", metavar="FILE", help="write everything as JSON")
     parser.add_argument("--csv", metavar="FILE", help="write one line per image and point as CSV")
+    add_stop(parser)
     add_device(parser)
     add_strict(parser)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from loopyvq.models import Tokenizer
 
-__all__ = ["add_device", "add_model", "add_strict", "load_model"]
+__all__ = ["add_device", "add_model", "add_stop", "add_strict", "load_model"]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -37,22 +37,38 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_stop(parser: argparse.ArgumentParser) -> None:
+    """Let a command choose the stop rule."""
+    parser.add_argument(
+        "--stop",
+        choices=("threshold", "rate_distortion"),
+        help="threshold: every site within the threshold if it can be; rate_distortion: stop where "
+        "further tokens help too little (default: the model's own)",
+    )
+
+
 def load_model(arguments: argparse.Namespace) -> "Tokenizer":
     """Load the model that a command was given.
 
     Args:
-        arguments: with ``model`` and ``device``.
+        arguments: with ``model``, ``device`` and perhaps ``stop``.
 
     Returns:
         The tokenizer, in evaluation mode.
 
     Raises:
         CheckpointError: the model cannot be read.
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or the model has no such stop rule.
     """
     from loopyvq.checkpoint import load_tokenizer
 
-    return load_tokenizer(arguments.model, _device(arguments.device))
+    tokenizer = load_tokenizer(arguments.model, _device(arguments.device))
+    stop = getattr(arguments, "stop", None)
+    if stop is not None:
+        if tokenizer.config.quantizer.transform == "pull" and stop != "threshold":
+            raise ConfigError("--stop rate_distortion does not apply to a pull")
+        tokenizer.quantizer.stop = stop
+    return tokenizer
 
 
 def _device(name: str) -> "torch.device":

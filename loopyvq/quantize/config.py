@@ -20,6 +20,10 @@ class LoopConfig:
         transform: ``residual`` subtracts the code and compares what is left with all codes again;
             ``pull`` moves towards the code and counts how often.
         threshold: default stop distance, in units of the latents' scale; 0 uses every turn.
+        stop: ``threshold`` goes on until the error is at most the threshold; ``rate_distortion``
+            stops where squared error plus ``token_price`` times the squared threshold per token is
+            least (residual).
+        token_price: price of a token, as a share of the squared threshold (rate_distortion).
         scale: ``rms`` measures thresholds in units of the latents' running root-mean-square norm,
             ``absolute`` in the latents' own units.
         gain_ratio: gain of a turn over that of the turn before (residual).
@@ -41,6 +45,8 @@ class LoopConfig:
     min_length: int = 0
     transform: Literal["residual", "pull"] = "residual"
     threshold: float = 0.3
+    stop: Literal["threshold", "rate_distortion"] = "threshold"
+    token_price: float = 0.25
     scale: Literal["rms", "absolute"] = "rms"
     gain_ratio: float = 0.75
     learn_gains: bool = True
@@ -60,7 +66,9 @@ class LoopConfig:
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         in_depth = 0 <= self.min_length <= self.max_depth
         _require(in_depth, "min_length", "within 0..max_depth", self.min_length)
-        not_negative = ("threshold", "revive_below", "start_iterations")
+        if self.transform == "pull" and self.stop != "threshold":
+            raise ConfigError("a pull can only stop at a threshold: its error shrinks by a formula")
+        not_negative = ("threshold", "token_price", "revive_below", "start_iterations")
         for name in (*not_negative, "commitment_weight", "codebook_weight"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
         for name in ("gain_ratio", "step_size"):

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from loopyvq.ops.distributed import sum_over_ranks
@@ -44,18 +44,20 @@ class LengthCurve(nn.Module):
         pending = torch.zeros(_POINTS + 1, dtype=torch.float64)
         self.register_buffer("pending", pending, persistent=False)
 
+    @property
+    def thresholds(self) -> Float[Tensor, " p"]:
+        """The thresholds at which the curve is kept."""
+        return self.log_thresholds.exp()
+
     @torch.no_grad()
-    def collect(self, norms: Float[Tensor, "n m"]) -> None:
-        """Note the errors along some full walks.
+    def collect(self, lengths: Int[Tensor, "n p"]) -> None:
+        """Note how long some vectors would have been.
 
         Args:
-            norms: the error before each of the turns, in units of ``sigma``.
+            lengths: of each vector, at each of `thresholds`.
         """
-        least = norms.double().cummin(dim=1).values
-        thresholds = self.log_thresholds.double().exp()
-        longer = (least.unsqueeze(2) > thresholds).sum(dim=(0, 1))
-        self.pending[:-1] += longer
-        self.pending[-1] += norms.shape[0]
+        self.pending[:-1] += lengths.sum(dim=0)
+        self.pending[-1] += lengths.shape[0]
 
     @torch.no_grad()
     def update(self) -> None:

@@ -32,6 +32,7 @@ from loopyvq.quantize.length_curve import LengthCurve
 from loopyvq.quantize.pull import pull_walk
 from loopyvq.quantize.residual import Walk, residual_walk
 from loopyvq.quantize.scale import RunningScale
+from loopyvq.quantize.stop import rate_distortion_lengths, threshold_lengths, truncate
 from loopyvq.tokens import CONTINUE, Tokens
 
 __all__ = ["LoopConfig", "LoopQuantizer"]
@@ -48,7 +49,8 @@ class LoopQuantizer(Quantizer):
     Works on tensors of any shape whose last axis is the code width. In training mode a forward
     pass also learns: the scale, the averages of the codes, the curve of lengths. The update comes
     right after the pass; where several passes make one optimizer step, set
-    ``automatic_update = False`` and call `update` once per step.
+    ``automatic_update = False`` and call `update` once per step. The tokens of either stop rule
+    decode alike, so ``stop`` may be set to the other rule at any time.
 
     Args:
         config: the options.
@@ -84,6 +86,7 @@ class LoopQuantizer(Quantizer):
         )
         self.scale = RunningScale(config.scale, config.ema_decay)
         self.length_curve = LengthCurve(config.max_depth, config.ema_decay)
+        self.stop = config.stop
         self.automatic_update = True
         self.frozen = config.codebook_update == "frozen"
         self._recent: Assignments | None = None
@@ -295,16 +298,23 @@ class LoopQuantizer(Quantizer):
                 max_depth=config.max_depth,
                 step_size=config.step_size,
             )
-        return residual_walk(
+        weighs = self.stop == "rate_distortion"
+        walk = residual_walk(
             latents,
             self._codebooks(),
             self.sigma,
-            threshold,
+            torch.zeros_like(threshold) if weighs else threshold,
             depth,
             min_length=config.min_length,
             min_gain=config.min_gain,
             dummies=config.dummies,
         )
+        if not weighs:
+            return walk
+        lengths = rate_distortion_lengths(
+            walk.norms, threshold.double().unsqueeze(1), config.min_length, config.token_price
+        )
+        return truncate(walk, lengths.squeeze(1), threshold.double())
 
     @torch.no_grad()
     def _sum(self, codes: Int[Tensor, "n l"], dtype: torch.dtype) -> Float[Tensor, "n d"]:
@@ -371,16 +381,20 @@ class LoopQuantizer(Quantizer):
         """Walk a few vectors to full depth and note where each threshold would have stopped."""
         stride = max(1, len(latents) // _CURVE_WALKS)
         few = latents[::stride][:_CURVE_WALKS]
-        zeros = few.new_zeros(len(few))
         full = torch.full((len(few),), self.max_depth, device=few.device)
-        before = self._walk(few, zeros, full).norms[:, :-1]
-        # Turns that run at any threshold: those asked for, and in a pull the one with the code.
-        if self.config.transform == "pull":
-            before = before.roll(1, dims=1)
-            before[:, 0] = torch.inf
+        # A threshold of 0 and a token that costs nothing: every turn runs.
+        norms = self._walk(few, few.new_zeros(len(few)), full).norms
+        thresholds = self.length_curve.thresholds.double().unsqueeze(0)
+        config = self.config
+        if config.transform == "pull":
+            lengths = threshold_lengths(norms, thresholds, 0).add(1).clamp(max=config.max_depth)
+        elif self.stop == "rate_distortion":
+            lengths = rate_distortion_lengths(
+                norms, thresholds, config.min_length, config.token_price
+            )
         else:
-            before[:, : self.config.min_length] = torch.inf
-        self.length_curve.collect(before)
+            lengths = threshold_lengths(norms, thresholds, config.min_length)
+        self.length_curve.collect(lengths)
 
 
 def _flatten(

@@ -35,3 +35,13 @@ def test_broken_images_are_named_skipped_and_counted(run, workspace, tmp_path):
     code, _, err = run(*words, "--strict")
     assert code == 2
     assert "bad.png" in err
+
+
+def test_the_other_stop_rule_spends_fewer_tokens_at_a_threshold(run, workspace, tmp_path):
+    words = ["evaluate", workspace / "run", "--data", workspace / "photos", "--thresholds", 0.1]
+    found = {}
+    for stop in ("threshold", "rate_distortion"):
+        assert run(*words, "--stop", stop, "--json", tmp_path / "a.json")[0] == 0
+        (point,) = json.loads((tmp_path / "a.json").read_text())["points"]
+        found[stop] = point["tokens_per_site"]
+    assert found["rate_distortion"] < found["threshold"]

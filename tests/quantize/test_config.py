@@ -1,0 +1,33 @@
+import pytest
+
+from loopyvq.errors import ConfigError
+from loopyvq.quantize.config import LoopConfig
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("codebook_size", 0),
+        ("codebook_dim", 0),
+        ("max_depth", 0),
+        ("min_length", 9),
+        ("min_length", -1),
+        ("threshold", -0.1),
+        ("token_price", -0.1),
+        ("gain_ratio", 0.0),
+        ("gain_ratio", 1.1),
+        ("step_size", 0.0),
+        ("min_gain", 1.0),
+        ("ema_decay", 1.0),
+        ("revive_below", -1.0),
+        ("commitment_weight", float("nan")),
+    ],
+)
+def test_values_out_of_range_are_named(name, value):
+    with pytest.raises(ConfigError, match=f"{name} must be .*, got {value}"):
+        LoopConfig(**{name: value})
+
+
+def test_a_pull_has_one_stop_rule():
+    with pytest.raises(ConfigError, match="threshold"):
+        LoopConfig(transform="pull", stop="rate_distortion")
