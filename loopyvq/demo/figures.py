@@ -9,12 +9,12 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-__all__ = ["Axis", "Series", "bar_chart", "line_chart", "nice_ticks", "smooth", "tick_label"]
+__all__ = ["Axis", "Series", "bar_chart", "line_chart", "nice_ticks", "tick_label"]
 
-_LINE_SIZE = (660, 400)
-_LINE_MARGINS = (34, 24, 66, 54)  # top, right, bottom, left
-_BAR_SIZE = (220, 132)
-_BAR_MARGINS = (20, 4, 20, 4)
+_LINE_SIZE = (660.0, 400.0)
+_LINE_MARGINS = (34.0, 24.0, 66.0, 54.0)  # top, right, bottom, left
+_BAR_SIZE = (220.0, 132.0)
+_BAR_MARGINS = (20.0, 4.0, 20.0, 4.0)
 
 
 class Series(NamedTuple):
@@ -97,20 +97,6 @@ def tick_label(value: float, ticks: Sequence[float]) -> str:
     return f"{value + 0.0:,.{decimals}f}"
 
 
-def smooth(values: Sequence[float], reach: int) -> list[float]:
-    """Average every value with its neighbours.
-
-    Args:
-        values: the values.
-        reach: how many neighbours on each side count, where there are as many.
-
-    Returns:
-        As many values.
-    """
-    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
-    return [sum(window) / len(window) for window in windows]
-
-
 def line_chart(title: str, x_title: str, y_title: str, series: Sequence[Series]) -> str:
     """Draw lines through points.
 
@@ -137,7 +123,7 @@ def line_chart(title: str, x_title: str, y_title: str, series: Sequence[Series])
     ]
     for index, (line, points) in enumerate(zip(series, finite, strict=True)):
         parts += _draw_series(index, line, points, across, up)
-    parts += _legend([line.name for line in series], series, width - right, height - bottom)
+    parts += _legend(series, width - right, height - bottom)
     return _svg("line-chart", _LINE_SIZE, title, parts)
 
 
@@ -176,20 +162,26 @@ def bar_chart(
         middle = f'x="{x + room / 2:.1f}" text-anchor="middle"'
         parts.append(f'<text {middle} y="{height - 5}">{escape(label)}</text>')
         if math.isfinite(value) and value > 0:
-            y = up.place(value)
-            colour = f' style="fill:{escape(colours[index])}"' if colours else ""
+            hint = f"{label}: {value:,.3g}{unit}"
+            colour = colours[index] if colours else ""
             parts.append(
-                f'<rect class="bar" x="{x + room * 0.11:.1f}" y="{y:.1f}" '
-                f'width="{room * 0.78:.1f}" height="{up.start - y:.1f}"{colour}>'
-                f"<title>{escape(label)}: {value:,.3g}{escape(unit)}</title></rect>"
+                _bar(x + room * 0.11, room * 0.78, up.place(value), up.start, hint, colour)
             )
     parts.append(f'<path class="base" d="M{left} {up.start:.1f}H{width - right}"/>')
     return _svg("bar-chart", _BAR_SIZE, title, parts)
 
 
-def _svg(css: str, size: tuple[int, int], title: str, parts: Sequence[str]) -> str:
+def _bar(x: float, width: float, top: float, bottom: float, hint: str, colour: str) -> str:
+    style = f' style="fill:{escape(colour)}"' if colour else ""
     return (
-        f'<svg class="chart {css}" viewBox="0 0 {size[0]} {size[1]}" role="img" '
+        f'<rect class="bar" x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" '
+        f'height="{bottom - top:.1f}"{style}><title>{escape(hint)}</title></rect>'
+    )
+
+
+def _svg(css: str, size: tuple[float, float], title: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg class="chart {css}" viewBox="0 0 {size[0]:g} {size[1]:g}" role="img" '
         f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 
@@ -238,15 +230,14 @@ def _dot(kind: str, x: float, y: float) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>'
 
 
-def _legend(
-    names: Sequence[str], series: Sequence[Series], right: int, bottom: int
-) -> Iterator[str]:
+def _legend(series: Sequence[Series], right: float, bottom: float) -> Iterator[str]:
     """Stack the names above the lower right corner, where rising curves leave room."""
-    shown = [(index, name) for index, name in enumerate(names) if name]
-    for place, (index, name) in enumerate(reversed(shown)):
+    shown = [(index, line) for index, line in enumerate(series) if line.name]
+    for place, (index, line) in enumerate(reversed(shown)):
         y = bottom - 20 - 28 * place
         yield (
             f'<g class="series-{index} key"><path class="line" d="M{right - 42} {y}h34"/>'
-            f'<g class="dot">{_dot(series[index].dots, right - 25, y)}</g>'
-            f'<text x="{right - 52}" y="{y}" dy=".35em" text-anchor="end">{escape(name)}</text></g>'
+            f'<g class="dot">{_dot(line.dots, right - 25, y)}</g>'
+            f'<text x="{right - 52}" y="{y}" dy=".35em" text-anchor="end">'
+            f"{escape(line.name)}</text></g>"
         )

@@ -34,7 +34,8 @@
       spot.style.height = `${(100 * factor) / height}%`;
     }
     const map = photo.querySelector("[data-lengths]:not([hidden])");
-    const length = parseInt(map.dataset.lengths[row * Math.ceil(width / factor) + column], 36);
+    const lengths = map.dataset.lengths.split(",");
+    const length = Number(lengths[row * Math.ceil(width / factor) + column]);
     photo.querySelector(".readout").textContent = length === 1 ? "this site: 1 token" : `this site: ${length} tokens`;
     photo.classList.add("pointing");
   };

@@ -38,6 +38,9 @@ class DemoResult(NamedTuple):
         steps: optimizer steps taken.
         training_s: seconds of training.
         history: lines of ``metrics.jsonl``, each with ``step`` and measurements by name.
+        model_file: path of the trained model, from where the demonstration ran.
+        training_photos: names of the photographs that the model was trained on.
+        seed: the seed of the training run.
     """
 
     photos: list[DemoPhoto]
@@ -48,3 +51,6 @@ class DemoResult(NamedTuple):
     steps: int
     training_s: float
     history: list[dict[str, object]]
+    model_file: str
+    training_photos: list[str]
+    seed: int

@@ -4,12 +4,19 @@ import json
 import time
 from pathlib import Path
 
-from loopyvq.checkpoint import load_tokenizer
+from loopyvq.checkpoint import load_tokenizer, read_tensors
 from loopyvq.config import parse_config
 from loopyvq.data import ImageSet, Subset, open_image_set
 from loopyvq.demo.result import DemoPhoto, DemoResult
 from loopyvq.errors import ConfigError, DataError
-from loopyvq.evaluation import evaluate, evaluate_image, points_at_depths, points_at_lengths
+from loopyvq.evaluation import (
+    OperatingPoint,
+    evaluate,
+    evaluate_image,
+    points_at_depths,
+    points_at_lengths,
+    points_at_thresholds,
+)
 from loopyvq.models import Tokenizer
 from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
 
@@ -18,8 +25,8 @@ __all__ = ["DEMO_CONFIG", "HELD_OUT", "run_demo"]
 HELD_OUT = ("chelsea", "coffee")
 """Sample photographs that the demonstration does not train on."""
 
-# Tokens per site at the five thresholds that are shown.
-_MEAN_LENGTHS = (0.5, 1.0, 2.0, 3.5, 5.5)
+# Tokens per site at the five thresholds that are shown, as shares of the largest depth.
+_LENGTH_SHARES = (0.0625, 0.125, 0.25, 0.4375, 0.6875)
 
 # The sizes of configs/small.yaml, for a training that lasts as long as it may.
 DEMO_CONFIG = {
@@ -65,10 +72,9 @@ def run_demo(folder: str | Path, *, seconds: float = 120.0, quiet: bool = False)
         TokenizerTrainingConfig, DEMO_CONFIG, ["--run.time_limit_s", str(seconds)]
     )
     started = time.monotonic()
-    best = train_tokenizer(config, training, folder, quiet=quiet)
+    model_file = train_tokenizer(config, training, folder, quiet=quiet)
     elapsed = time.monotonic() - started
-    history = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return _gather(load_tokenizer(best), shown, history, elapsed)
+    return _gather(config, model_file, training, shown, elapsed)
 
 
 def _divide(images: ImageSet) -> tuple[ImageSet, ImageSet]:
@@ -82,24 +88,40 @@ def _divide(images: ImageSet) -> tuple[ImageSet, ImageSet]:
 
 
 def _gather(
-    tokenizer: Tokenizer, shown: ImageSet, history: list[dict[str, object]], elapsed: float
+    config: TokenizerTrainingConfig,
+    model_file: Path,
+    training: ImageSet,
+    shown: ImageSet,
+    elapsed: float,
 ) -> DemoResult:
     """Tokenize the held-out photographs at every operating point."""
-    points = points_at_lengths(tokenizer, _MEAN_LENGTHS)
+    lines = (model_file.parent / "metrics.jsonl").read_text("utf-8").splitlines()
+    history = [json.loads(line) for line in lines]
+    tokenizer = load_tokenizer(model_file)
+    points = _points(tokenizer)
     depths = points_at_depths(tokenizer, range(1, tokenizer.quantizer.max_depth + 1))
-    photographs = list(shown.images())
+    photographs = [(Path(key).stem, image) for key, image in shown.images()]
     photos = [
-        DemoPhoto(Path(name).stem, image, evaluate_image(tokenizer, name, image, points)[0])
+        DemoPhoto(name, image, evaluate_image(tokenizer, name, image, points)[0])
         for name, image in photographs
     ]
-    steps = max((int(str(line["step"])) for line in history), default=0)
     return DemoResult(
         photos=photos,
         points=evaluate(tokenizer, photographs, points).points,
         fixed_depth=evaluate(tokenizer, photographs, depths).points,
         config=tokenizer.config,
         num_parameters=sum(parameter.numel() for parameter in tokenizer.parameters()),
-        steps=steps,
+        steps=int(read_tensors(model_file, "tokenizer").header["notes"]["step"]),
         training_s=elapsed,
         history=history,
+        model_file=str(model_file),
+        training_photos=[Path(training.key(index)).stem for index in range(len(training))],
+        seed=config.run.seed,
     )
+
+
+def _points(tokenizer: Tokenizer) -> list[OperatingPoint]:
+    """Choose the thresholds, with two digits: the page shows exactly what was measured."""
+    lengths = [share * tokenizer.quantizer.max_depth for share in _LENGTH_SHARES]
+    found = points_at_lengths(tokenizer, lengths)
+    return points_at_thresholds(tokenizer, [float(f"{point.threshold:.2g}") for point in found])

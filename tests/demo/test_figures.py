@@ -10,7 +10,6 @@ from loopyvq.demo.figures import (
     bar_chart,
     line_chart,
     nice_ticks,
-    smooth,
     tick_label,
 )
 
@@ -51,12 +50,6 @@ def test_tick_labels_have_the_decimals_they_need() -> None:
 def test_an_axis_places_its_ends() -> None:
     axis = Axis([10.0, 15.0, 20.0], 300.0, 100.0)
     assert [axis.place(value) for value in (10.0, 15.0, 20.0)] == [300.0, 200.0, 100.0]
-
-
-def test_smoothing_keeps_the_number_of_values() -> None:
-    assert smooth([0.0, 3.0, 6.0], 1) == [1.5, 3.0, 4.5]
-    assert smooth([1.0, 2.0], 0) == [1.0, 2.0]
-    assert smooth([], 3) == []
 
 
 def test_a_line_chart_leaves_out_what_is_not_finite() -> None:

@@ -1,0 +1,173 @@
+"""The charts of the page: quality against cost, lengths and codes, training."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from loopyvq.demo.figures import Series, bar_chart, line_chart, nice_ticks
+from loopyvq.demo.markup import mark, number
+from loopyvq.demo.photos import length_colours
+from loopyvq.demo.result import DemoResult
+from loopyvq.evaluation import PointResult
+
+__all__ = [
+    "gap_at_equal_bits",
+    "rate_distortion_chart",
+    "small_multiples",
+    "smooth",
+    "training_charts",
+]
+
+
+def rate_distortion_chart(result: DemoResult) -> str:
+    """Draw PSNR over bits per pixel, for thresholds and for fixed depths.
+
+    Args:
+        result: what the demonstration found.
+
+    Returns:
+        An ``svg`` element.
+    """
+    lines = (("variable length", result.points), ("fixed depth", result.fixed_depth))
+    series = [
+        Series(
+            name if points else "",
+            [(point.rate_bpp, point.psnr_db) for point in points],
+            [
+                (f"threshold {point.threshold:.3g}" if not place else f"depth {point.depth}")
+                + f": {point.rate_bpp:.3f} bits/pixel, {point.psnr_db:.2f} dB"
+                for point in points
+            ],
+            "square" if place else "round",
+            marked=not place,
+        )
+        for place, (name, points) in enumerate(lines)
+    ]
+    title = "PSNR over bits per pixel, for thresholds and for fixed depths"
+    return line_chart(title, "bits per pixel (estimated)", "PSNR, dB", series)
+
+
+def gap_at_equal_bits(points: Sequence[PointResult], fixed: Sequence[PointResult]) -> str:
+    """Compare at equal bits, by straight lines between the points of fixed depth.
+
+    Args:
+        points: one per threshold.
+        fixed: one per depth.
+
+    Returns:
+        A sentence with the difference in PSNR at the coarsest and at the finest threshold that
+        lies between two depths.
+    """
+    known = sorted((p.rate_bpp, p.psnr_db) for p in fixed if math.isfinite(p.psnr_db))
+    rates, heights = [rate for rate, _ in known], [psnr for _, psnr in known]
+    gaps = [
+        (point.threshold, point.psnr_db - float(np.interp(point.rate_bpp, rates, heights)))
+        for point in points
+        if known and rates[0] <= point.rate_bpp <= rates[-1] and math.isfinite(point.psnr_db)
+    ]
+    if not gaps:
+        return "The two do not overlap in bits, so they cannot be compared at equal cost here."
+    ends = gaps if len(gaps) == 1 else [gaps[0], gaps[-1]]
+    told = " and ".join(
+        f"<b>{'+' if gap > 0 else ''}{number(gap, 1)} dB</b> at threshold {threshold:.3g}"
+        for threshold, gap in ends
+    )
+    return f"At equal bits, variable length differs from fixed depth by {told}, in this run."
+
+
+def small_multiples(result: DemoResult) -> str:
+    """Draw the lengths and the use of the codes, one column per threshold.
+
+    Args:
+        result: what the demonstration found.
+
+    Returns:
+        Markup: rows of small charts, those of a row on one scale.
+    """
+    points, loop = result.points, result.config.quantizer
+    shares = [
+        [100 * sites / max(1, sum(point.length_histogram)) for sites in point.length_histogram]
+        for point in points
+    ]
+    usage = [[100 * turn.usage for turn in point.turns] for point in points]
+    perplexity = [[turn.perplexity for turn in point.turns] for point in points]
+    colours = [f"rgb({colour})" for colour in length_colours(loop.max_depth)]
+    rows = (
+        _Row("Length", "share of sites with this many tokens", shares, 0, "%", colours),
+        _Row("Codebook usage", "share of the codes seen at each turn", usage, 1, "%", []),
+        _Row("Perplexity", f"of {loop.codebook_size:,} codes, at each turn", perplexity, 1, "", []),
+    )
+    heads = "".join(
+        f"<p{mark(i, len(points), 'over')}>threshold <b>{point.threshold:.3g}</b></p>"
+        for i, point in enumerate(points)
+    )
+    cells = "".join(cell for row in rows for cell in _draw_row(row, points))
+    return (
+        '<div class="scroll" tabindex="0" role="region" aria-label="Lengths and codes">'
+        f'<div class="multiples" style="--columns:{len(points)}">{heads}{cells}</div></div>'
+    )
+
+
+def training_charts(history: Sequence[dict[str, object]]) -> str:
+    """Draw how training went.
+
+    Args:
+        history: lines of ``metrics.jsonl``; what is missing or not finite is left out.
+
+    Returns:
+        Markup: a chart of the PSNR and one of the mean length.
+    """
+    charts = []
+    for key, name in (("psnr_db", "PSNR of the batch, dB"), ("mean_length", "tokens per site")):
+        points = [
+            (float(step), float(value))
+            for step, value in ((line.get("step"), line.get(key)) for line in history)
+            if isinstance(step, int | float) and isinstance(value, int | float)
+            if math.isfinite(value)
+        ]
+        if not points:
+            continue
+        average = smooth([value for _, value in points], len(points) // 12)
+        steps = [step for step, _ in points]
+        series = [
+            Series("", points, [], "faint"),
+            Series("", list(zip(steps, average, strict=True)), [], "none"),
+        ]
+        chart = line_chart(f"{name}, over steps of training", "step", name, series)
+        charts.append(f'<figure class="history">{chart}</figure>')
+    return "".join(charts) or "<p>No measurements were recorded.</p>"
+
+
+def smooth(values: Sequence[float], reach: int) -> list[float]:
+    """Average every value with its neighbours.
+
+    Args:
+        values: the values.
+        reach: how many neighbours on each side count, where there are as many.
+
+    Returns:
+        As many values.
+    """
+    windows = (values[max(0, i - reach) : i + reach + 1] for i in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
+
+
+class _Row(NamedTuple):
+    name: str
+    what: str
+    values: list[list[float]]  # of every bar, by threshold
+    first: int  # the label of the first bar
+    unit: str
+    colours: list[str]
+
+
+def _draw_row(row: _Row, points: Sequence[PointResult]) -> Iterator[str]:
+    yield f"<h3>{row.name} <span>{row.what}</span></h3>"
+    ticks = nice_ticks([0.0, *(value for bars in row.values for value in bars)], 4)
+    for point, bars in zip(points, row.values, strict=True):
+        labels = [str(row.first + place) for place in range(len(bars))]
+        title = f"{row.name}, {row.what}, at threshold {point.threshold:.3g}"
+        chart = bar_chart(title, bars, labels, ticks, row.unit, row.colours[: len(bars)])
+        yield f'<div class="cell">{chart}</div>'
