@@ -27,7 +27,8 @@ SCHEMES = {
     "fixed depth": "small_fixed_depth.yaml",
     "plain VQ": "small_plain_vq.yaml",
 }
-STOPS = ("threshold", "rate_distortion")
+# How the loop may stop: rule and least number of tokens of a site.
+STOPS = {"threshold stop": ("threshold", 0), "rate-distortion stop": ("rate_distortion", 1)}
 
 
 def trained(scheme: str, config_file: str, data: str, out: Path, words: list[str]) -> Path:
@@ -59,10 +60,9 @@ def main() -> None:
         tokenizer = load_tokenizer(folder)
         images = open_image_set(arguments.test, channels=tokenizer.config.image_channels)
         spent = json.loads((folder / "cpu_s.json").read_text())
-        stops = STOPS if scheme == "loop" else ("threshold",)
-        for stop in stops:
-            tokenizer.quantizer.stop = stop
-            name = f"{scheme}, {stop} stop" if scheme == "loop" else scheme
+        for stop, (rule, least) in STOPS.items() if scheme == "loop" else [("", ("threshold", 0))]:
+            tokenizer.quantizer.stop, tokenizer.quantizer.min_length = rule, least
+            name = f"{scheme}, {stop}" if stop else scheme
             results[name] = evaluate(tokenizer, images.images(), default_points(tokenizer))
             file = folder / f"{name.replace(', ', '_').replace(' ', '_')}.json"
             write_atomically(file, to_json(results[name]).encode())

@@ -38,12 +38,15 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
 
 
 def add_stop(parser: argparse.ArgumentParser) -> None:
-    """Let a command choose the stop rule."""
+    """Let a command choose when sites have enough tokens."""
     parser.add_argument(
         "--stop",
         choices=("threshold", "rate_distortion"),
         help="threshold: every site within the threshold if it can be; rate_distortion: stop where "
         "further tokens help too little (default: the model's own)",
+    )
+    parser.add_argument(
+        "--min-length", type=int, metavar="N", help="give every site at least N tokens"
     )
 
 
@@ -51,7 +54,7 @@ def load_model(arguments: argparse.Namespace) -> "Tokenizer":
     """Load the model that a command was given.
 
     Args:
-        arguments: with ``model``, ``device`` and perhaps ``stop``.
+        arguments: with ``model``, ``device`` and perhaps ``stop`` and ``min_length``.
 
     Returns:
         The tokenizer, in evaluation mode.
@@ -68,6 +71,11 @@ def load_model(arguments: argparse.Namespace) -> "Tokenizer":
         if tokenizer.config.quantizer.transform == "pull" and stop != "threshold":
             raise ConfigError("--stop rate_distortion does not apply to a pull")
         tokenizer.quantizer.stop = stop
+    least = getattr(arguments, "min_length", None)
+    if least is not None:
+        if not 0 <= least <= tokenizer.quantizer.max_depth:
+            raise ConfigError(f"--min-length must be within 0..{tokenizer.quantizer.max_depth}")
+        tokenizer.quantizer.min_length = least
     return tokenizer
 
 

@@ -50,7 +50,7 @@ class LoopQuantizer(Quantizer):
     pass also learns: the scale, the averages of the codes, the curve of lengths. The update comes
     right after the pass; where several passes make one optimizer step, set
     ``automatic_update = False`` and call `update` once per step. The tokens of either stop rule
-    decode alike, so ``stop`` may be set to the other rule at any time.
+    decode alike, so ``stop`` and ``min_length`` may be changed at any time.
 
     Args:
         config: the options.
@@ -87,6 +87,7 @@ class LoopQuantizer(Quantizer):
         self.scale = RunningScale(config.scale, config.ema_decay)
         self.length_curve = LengthCurve(config.max_depth, config.ema_decay)
         self.stop = config.stop
+        self.min_length = config.min_length
         self.automatic_update = True
         self.frozen = config.codebook_update == "frozen"
         self._recent: Assignments | None = None
@@ -305,14 +306,14 @@ class LoopQuantizer(Quantizer):
             self.sigma,
             torch.zeros_like(threshold) if weighs else threshold,
             depth,
-            min_length=config.min_length,
+            min_length=self.min_length,
             min_gain=config.min_gain,
             dummies=config.dummies,
         )
         if not weighs:
             return walk
         lengths = rate_distortion_lengths(
-            walk.norms, threshold.double().unsqueeze(1), config.min_length, config.token_price
+            walk.norms, threshold.double().unsqueeze(1), self.min_length, config.token_price
         )
         return truncate(walk, lengths.squeeze(1), threshold.double())
 
@@ -390,10 +391,10 @@ class LoopQuantizer(Quantizer):
             lengths = threshold_lengths(norms, thresholds, 0).add(1).clamp(max=config.max_depth)
         elif self.stop == "rate_distortion":
             lengths = rate_distortion_lengths(
-                norms, thresholds, config.min_length, config.token_price
+                norms, thresholds, self.min_length, config.token_price
             )
         else:
-            lengths = threshold_lengths(norms, thresholds, config.min_length)
+            lengths = threshold_lengths(norms, thresholds, self.min_length)
         self.length_curve.collect(lengths)
 
 
