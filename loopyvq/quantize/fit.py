@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from loopyvq.quantize.codebook import Assignments
 from loopyvq.quantize.residual import residual_walk
 
-__all__ = ["Fitted", "assignments_of", "fit_codes"]
+__all__ = ["Fitted", "assignments_of", "fit_codes", "rows_of"]
 
 
 class Fitted(NamedTuple):
@@ -22,6 +24,26 @@ class Fitted(NamedTuple):
 
     codes: Float[Tensor, "k d"]
     gains: Float[Tensor, " l"]
+
+
+def rows_of(vectors: npt.ArrayLike | Tensor) -> Float[Tensor, "n d"]:
+    """Take vectors from an array or a tensor, at least in float32.
+
+    Args:
+        vectors: ``n d``.
+
+    Returns:
+        A detached tensor.
+
+    Raises:
+        ValueError: they are not floats of shape ``n d``, there are none, or one is not finite.
+    """
+    data = vectors if isinstance(vectors, Tensor) else torch.from_numpy(np.array(vectors))
+    if data.ndim != 2 or len(data) == 0 or not data.is_floating_point():
+        raise ValueError(f"vectors must be floats of shape (n, d), n >= 1, got {data.shape}")
+    if not bool(data.isfinite().all()):
+        raise ValueError("vectors must be finite")
+    return data.detach().to(torch.promote_types(data.dtype, torch.float32))
 
 
 def assignments_of(

@@ -9,7 +9,6 @@ straight-through gradient (once) <-------------------------------------- z_q
 
 from dataclasses import replace
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from jaxtyping import Bool, Float, Int
@@ -26,7 +25,7 @@ from loopyvq.quantize.base import Quantized, Quantizer
 from loopyvq.quantize.codebook import Assignments, Codebook
 from loopyvq.quantize.commitment import commitment_and_codebook_loss
 from loopyvq.quantize.config import LoopConfig
-from loopyvq.quantize.fit import assignments_of, fit_codes
+from loopyvq.quantize.fit import assignments_of, fit_codes, rows_of
 from loopyvq.quantize.gains import Gains
 from loopyvq.quantize.length_curve import LengthCurve
 from loopyvq.quantize.pull import pull_walk
@@ -113,15 +112,10 @@ class LoopQuantizer(Quantizer):
             ValueError: the vectors are not ``n d`` with at least one row, not finite, or not of
                 the configured width.
         """
-        data = vectors if isinstance(vectors, Tensor) else torch.from_numpy(np.array(vectors))
-        if data.ndim != 2 or len(data) == 0 or not data.is_floating_point():
-            raise ValueError(f"vectors must be floats of shape (n, d), n >= 1, got {data.shape}")
+        data = rows_of(vectors)
         config = config or LoopConfig(codebook_dim=data.shape[1])
         quantizer = cls(replace(config, start_iterations=max(config.start_iterations, 20)))
         quantizer._check_width(data)
-        if not bool(data.isfinite().all()):
-            raise ValueError("vectors must be finite")
-        data = data.detach().to(torch.promote_types(data.dtype, torch.float32))
         quantizer._start(data, torch.Generator().manual_seed(seed))
         return quantizer.eval()
 
