@@ -30,14 +30,21 @@ _LENGTH_SHARES = (0.0625, 0.125, 0.25, 0.4375, 0.6875)
 
 # The sizes of configs/small.yaml, for a training that lasts as long as it may.
 DEMO_CONFIG = {
-    "tokenizer": {"channels": [48, 64], "encoder_blocks": 2, "decoder_blocks": 2},
+    "tokenizer": {
+        "channels": [48, 64],
+        "encoder_blocks": 2,
+        "decoder_blocks": 2,
+        "quantizer": {"codebook_dim": 16},
+    },
     "crop": {"size": 96, "min_scale": 0.35},
+    "budget": {"low": 0.6, "high": 8.0},
+    "rate_weight": 0.06,
     "loss": {"l1_weight": 1.0, "l2_weight": 4.0},
     "optim": {"learning_rate": 2e-3, "warmup_steps": 100},
     "run": {
         "steps": 20000,
         "batch_size": 16,
-        "average_decay": 0.995,
+        "average_decay": 0.99,
         "log_every": 20,
         "validate_every": 20000,
         "save_every": 20000,

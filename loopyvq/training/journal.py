@@ -22,13 +22,13 @@ class Journal:
     Args:
         folder: the run's folder; lines go to ``metrics.jsonl``, panels to ``tensorboard/``.
         first_step: the step the run starts at; lines of later steps are dropped.
-        last_step: the step it will end at.
+        last_step: the step it will end at; None where time ends it.
         quiet: show no progress bar.
         tensorboard: whether to write TensorBoard events.
     """
 
     def __init__(
-        self, folder: Path, first_step: int, last_step: int, quiet: bool, tensorboard: bool
+        self, folder: Path, first_step: int, last_step: int | None, quiet: bool, tensorboard: bool
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "metrics.jsonl"

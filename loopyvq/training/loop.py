@@ -177,8 +177,9 @@ def train(
     if run.compile:
         model.compile()
     is_first = fabric.global_rank == 0
+    last_step = None if run.time_limit_s else run.steps
     journal = Journal(
-        folder, state.step, run.steps, quiet or not is_first, run.tensorboard and is_first
+        folder, state.step, last_step, quiet or not is_first, run.tensorboard and is_first
     )
     with journal:
         _Trainer(fabric, task, model, optimizer, average, state, journal, run, optim, folder).run(
@@ -287,7 +288,11 @@ class _Trainer:
             values["images_per_s"] = speed
             values["gradient_norm"] = self.gradient_norm
             values["learning_rate"] = self.optimizer.param_groups[0]["lr"]
-            self.journal.write(step, values, {**shown, "img/s": f"{speed:.0f}"})
+            shown["img/s"] = f"{speed:.0f}"
+            if config.time_limit_s:
+                left = config.time_limit_s - (now - self._started)
+                shown["left"] = f"{max(0.0, left):.0f}s"
+            self.journal.write(step, values, shown)
         if step % config.validate_every == 0:
             self._validate()
         if step % config.save_every == 0:
