@@ -60,8 +60,6 @@ def main(words: Sequence[str] | None = None) -> int:
     if rest and not getattr(command, "TAKES_OPTIONS", False):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    for noisy in ("lightning_fabric", "lightning.fabric"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         command.run(arguments, rest)
     except LoopyVQError as error:

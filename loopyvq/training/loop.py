@@ -8,8 +8,9 @@ Everything random is a function of (seed, step) and everything else is in the st
 that was killed and resumed is bit-identical to one that was not.
 """
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
@@ -45,7 +46,7 @@ class RunConfig:
         devices: processes to train on; above 1 start them with ``torchrun``.
         precision: ``auto`` (bf16 where the hardware multiplies it), ``32-true``, ``bf16-mixed`` or
             ``16-mixed``.
-        compile: compile the networks; pays on GPUs.
+        compile: compile encoder and decoder; pays on GPUs.
         average_decay: decay of the running average of the weights, which is what is saved.
         workers: processes that read images; 0 reads in the training process.
         cache_mb: megabytes of decoded images to keep in memory, per process.
@@ -118,6 +119,10 @@ class Task(Protocol):
         """Give the loss of one pass, with gradient."""
         ...
 
+    def networks(self) -> Sequence[nn.Module]:
+        """Name the parts of the model that may be compiled."""
+        ...
+
     def after_step(self) -> None:
         """Update what no optimizer updates."""
         ...
@@ -161,6 +166,8 @@ def train(
         CheckpointError: the saved state is damaged or belongs to another model.
         KeyboardInterrupt: the user interrupted; the state was saved before.
     """
+    # Its banner repeats what the config says, in the middle of the progress bar.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     fabric = Fabric(
         accelerator=run.accelerator,
         devices=run.devices,
@@ -169,13 +176,14 @@ def train(
     fabric.launch()
     optimizer = build_optimizer(task.model, optim)
     average = WeightAverage(task.model, run.average_decay)
+    if run.compile:
+        for network in task.networks():
+            network.compile()
     state = TrainingState(task.model, average.model, optimizer)
     if resume:
         load_state(folder / "state.safetensors", state)
     average.model.to(fabric.device)
     model, optimizer = fabric.setup(task.model, optimizer)
-    if run.compile:
-        model.compile()
     is_first = fabric.global_rank == 0
     last_step = None if run.time_limit_s else run.steps
     journal = Journal(

@@ -134,6 +134,10 @@ class TokenizerTask:
         self._last = (images, result, _Losses(total.detach(), rate_bits.detach()))
         return total
 
+    def networks(self) -> Sequence[nn.Module]:
+        """Name the parts that may be compiled: all but the loop, which depends on its data."""
+        return self.tokenizer.encoder, self.tokenizer.decoder
+
     def after_step(self) -> None:
         """Let the quantizer learn from all passes of the step."""
         self.tokenizer.quantizer.update()

@@ -51,6 +51,7 @@ def test_two_processes_learn_one_model(photos, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, inside its compiler
 def test_compiled_networks_train(photos, tmp_path):
     from loopyvq.training import train_tokenizer
 
