@@ -64,11 +64,11 @@ def main(words: Sequence[str] | None = None) -> int:
         command.run(arguments, rest)
     except LoopyVQError as error:
         return _complain(str(error))
-    except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+    except ImportError as error:
+        missing = (error.name or getattr(error.__cause__, "name", None) or "").partition(".")[0]
+        if missing not in _EXTRAS:
             raise
-        return _complain(f"this needs {error.name}: pip install 'loopyvq[{extra}]'")
+        return _complain(f"this needs {missing}: pip install 'loopyvq[{_EXTRAS[missing]}]'")
     except KeyboardInterrupt:
         print("loopyvq: interrupted", file=sys.stderr)
         return _INTERRUPTED

@@ -59,6 +59,19 @@ def test_a_missing_extra_says_what_to_install(run, monkeypatch, module, extra):
     assert f"pip install 'loopyvq[{extra}]'" in err
 
 
+def test_a_missing_extra_behind_a_library_error_says_so_too(run, monkeypatch):
+    def missing(arguments, options):
+        try:
+            raise ModuleNotFoundError("No module named 'torchmetrics'", name="torchmetrics")
+        except ModuleNotFoundError as error:
+            raise ImportError("measuring needs torchmetrics") from error
+
+    monkeypatch.setattr("loopyvq.cli.info.run", missing)
+    code, _, err = run("info", "x")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "pip install 'loopyvq[eval]'" in err
+
+
 def test_the_package_runs_as_a_module():
     script = [sys.executable, "-m", "loopyvq", "--version"]
     done = subprocess.run(script, check=True, capture_output=True, text=True)
