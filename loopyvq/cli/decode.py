@@ -71,6 +71,8 @@ def _pairs(names: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
         if not files:
             raise BitstreamError(f"there are no .tokens files in {path}")
         for file in files:
-            stem = file.relative_to(root).with_suffix("")
-            pairs.append((file, out / stem.with_suffix(".png")))
+            image = file.relative_to(root).with_suffix("")
+            # a.jpg becomes a.jpg.png: it may have a neighbour a.png.
+            name = image.name if image.suffix == ".png" else f"{image.name}.png"
+            pairs.append((file, out / image.with_name(name)))
     return pairs

@@ -8,3 +8,13 @@ def test_decode_takes_a_prefix_of_the_turns(run, workspace, tmp_path):
         assert run(*words, "--turns", turns)[0] == 0
         pictures.append((tmp_path / str(turns) / "0.png").read_bytes())
     assert len(set(pictures)) == 3
+
+
+def test_images_that_differ_in_their_suffix_stay_apart(run, workspace, tmp_path):
+    run("encode", workspace / "run", workspace / "photos" / "0.png", "--out", tmp_path / "t")
+    tokens = (tmp_path / "t" / "0.png.tokens").read_bytes()
+    (tmp_path / "t" / "0.jpg.tokens").write_bytes(tokens)
+    code, out, _ = run("decode", workspace / "run", tmp_path / "t", "--out", tmp_path / "d")
+    assert code == 0
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["0.jpg.png", "0.png"]
+    assert len(out.splitlines()) == 2
