@@ -81,7 +81,7 @@ def report(name: str, cpu_s: float, result: Evaluation) -> None:
 
 def compare(results: dict[str, Evaluation]) -> None:
     """Print the loop's PSNR beside the fixed depth's at the same bits."""
-    if "fixed depth" not in results:
+    if "fixed depth" not in results or len(results) == 1:
         return
     print("\n## At equal estimated bits\n")
     print("| scheme | bits/pixel | PSNR dB | fixed depth | gain dB |\n|---|---:|---:|---:|---:|")
