@@ -15,7 +15,7 @@ from pathlib import Path
 from loopyvq.checkpoint import load_tokenizer, write_atomically
 from loopyvq.config import parse_config, read_yaml
 from loopyvq.data import open_image_set
-from loopyvq.evaluation import Evaluation, default_points, evaluate
+from loopyvq.evaluation import Evaluation, default_points, evaluate, points_at_depths
 from loopyvq.evaluation.rate_distortion import psnr_at_rate
 from loopyvq.evaluation.tables import format_points, format_usage, to_json
 from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
@@ -27,8 +27,13 @@ SCHEMES = {
     "fixed depth": "small_fixed_depth.yaml",
     "plain VQ": "small_plain_vq.yaml",
 }
-# How the loop may stop: rule and least number of tokens of a site.
-STOPS = {"threshold stop": ("threshold", 0), "rate-distortion stop": ("rate_distortion", 1)}
+# How the loop's checkpoint is read: stop rule, least number of tokens of a site, at fixed depths.
+DEPTHS = (1, 2, 3, 4, 6, 8)
+READINGS = {
+    "loop, threshold stop": ("threshold", 0, False),
+    "loop, rate-distortion stop": ("rate_distortion", 1, False),
+    "loop at fixed depths": ("threshold", 0, True),
+}
 
 
 def trained(scheme: str, config_file: str, data: str, out: Path, words: list[str]) -> Path:
@@ -60,10 +65,12 @@ def main() -> None:
         tokenizer = load_tokenizer(folder)
         images = open_image_set(arguments.test, channels=tokenizer.config.image_channels)
         spent = json.loads((folder / "cpu_s.json").read_text())
-        for stop, (rule, least) in STOPS.items() if scheme == "loop" else [("", ("threshold", 0))]:
+        readings = READINGS if scheme == "loop" else {scheme: ("threshold", 0, False)}
+        for name, (rule, least, at_depths) in readings.items():
             tokenizer.quantizer.stop, tokenizer.quantizer.min_length = rule, least
-            name = f"{scheme}, {stop}" if stop else scheme
-            results[name] = evaluate(tokenizer, images.images(), default_points(tokenizer))
+            tokenizer.quantizer.token_price = 1.0
+            points = points_at_depths(tokenizer, DEPTHS) if at_depths else default_points(tokenizer)
+            results[name] = evaluate(tokenizer, images.images(), points)
             file = folder / f"{name.replace(', ', '_').replace(' ', '_')}.json"
             write_atomically(file, to_json(results[name]).encode())
             report(name, spent["cpu_s"], results[name])

@@ -26,7 +26,7 @@ HELD_OUT = ("chelsea", "coffee")
 """Sample photographs that the demonstration does not train on."""
 
 # Tokens per site at the five thresholds that are shown, as shares of the largest depth.
-_LENGTH_SHARES = (0.0625, 0.125, 0.25, 0.4375, 0.6875)
+_LENGTH_SHARES = (0.125, 0.1875, 0.3125, 0.5, 0.75)
 
 # The sizes of configs/small.yaml, for a training that lasts as long as it may.
 DEMO_CONFIG = {

@@ -23,7 +23,8 @@ class LoopConfig:
         stop: ``threshold`` goes on until the error is at most the threshold; ``rate_distortion``
             stops where squared error plus ``token_price`` times the squared threshold per token is
             least (residual).
-        token_price: price of a token, as a share of the squared threshold (rate_distortion).
+        token_price: price of a token, as a share of the squared threshold (rate_distortion); at 1
+            both rules spend about the same number of tokens at the same threshold.
         scale: ``rms`` measures thresholds in units of the latents' running root-mean-square norm,
             ``absolute`` in the latents' own units.
         gain_ratio: gain of a turn over that of the turn before (residual).
@@ -46,7 +47,7 @@ class LoopConfig:
     transform: Literal["residual", "pull"] = "residual"
     threshold: float = 0.3
     stop: Literal["threshold", "rate_distortion"] = "threshold"
-    token_price: float = 0.25
+    token_price: float = 1.0
     scale: Literal["rms", "absolute"] = "rms"
     gain_ratio: float = 0.75
     learn_gains: bool = True

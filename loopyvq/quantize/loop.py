@@ -49,7 +49,7 @@ class LoopQuantizer(Quantizer):
     pass also learns: the scale, the averages of the codes, the curve of lengths. The update comes
     right after the pass; where several passes make one optimizer step, set
     ``automatic_update = False`` and call `update` once per step. The tokens of either stop rule
-    decode alike, so ``stop`` and ``min_length`` may be changed at any time.
+    decode alike, so ``stop``, ``token_price`` and ``min_length`` may be changed at any time.
 
     Args:
         config: the options.
@@ -87,6 +87,7 @@ class LoopQuantizer(Quantizer):
         self.length_curve = LengthCurve(config.max_depth, config.ema_decay)
         self.stop = config.stop
         self.min_length = config.min_length
+        self.token_price = config.token_price
         self.automatic_update = True
         self.frozen = config.codebook_update == "frozen"
         self._recent: Assignments | None = None
@@ -307,7 +308,7 @@ class LoopQuantizer(Quantizer):
         if not weighs:
             return walk
         lengths = rate_distortion_lengths(
-            walk.norms, threshold.double().unsqueeze(1), self.min_length, config.token_price
+            walk.norms, threshold.double().unsqueeze(1), self.min_length, self.token_price
         )
         return truncate(walk, lengths.squeeze(1), threshold.double())
 
@@ -384,9 +385,7 @@ class LoopQuantizer(Quantizer):
         if config.transform == "pull":
             lengths = threshold_lengths(norms, thresholds, 0).add(1).clamp(max=config.max_depth)
         elif self.stop == "rate_distortion":
-            lengths = rate_distortion_lengths(
-                norms, thresholds, self.min_length, config.token_price
-            )
+            lengths = rate_distortion_lengths(norms, thresholds, self.min_length, self.token_price)
         else:
             lengths = threshold_lengths(norms, thresholds, self.min_length)
         self.length_curve.collect(lengths)
