@@ -4,13 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from loopyvq.demo.figures import Series, bar_chart, line_chart, nice_ticks
 from loopyvq.demo.markup import mark, number
 from loopyvq.demo.photos import length_colours
 from loopyvq.demo.result import DemoResult
 from loopyvq.evaluation import PointResult
+from loopyvq.evaluation.rate_distortion import psnr_at_rate
 
 __all__ = [
     "gap_at_equal_bits",
@@ -60,19 +59,17 @@ def gap_at_equal_bits(points: Sequence[PointResult], fixed: Sequence[PointResult
         A sentence with the difference in PSNR at the coarsest and at the finest threshold that
         lies between two depths.
     """
-    known = sorted((p.rate_bpp, p.psnr_db) for p in fixed if math.isfinite(p.psnr_db))
-    rates, heights = [rate for rate, _ in known], [psnr for _, psnr in known]
-    gaps = [
-        (point.threshold, point.psnr_db - float(np.interp(point.rate_bpp, rates, heights)))
-        for point in points
-        if known and rates[0] <= point.rate_bpp <= rates[-1] and math.isfinite(point.psnr_db)
-    ]
+    gaps = []
+    for point in points:
+        other = psnr_at_rate(fixed, point.rate_bpp)
+        if other is not None and math.isfinite(point.psnr_db - other):
+            gaps.append((point.psnr_db - other, point.threshold))
     if not gaps:
         return "The two do not overlap in bits, so they cannot be compared at equal cost here."
-    ends = gaps if len(gaps) == 1 else [gaps[0], gaps[-1]]
-    told = " and ".join(
-        f"<b>{'+' if gap > 0 else ''}{number(gap, 1)} dB</b> at threshold {threshold:.3g}"
-        for threshold, gap in ends
+    ends = [gaps[0]] if len(gaps) == 1 else [min(gaps), max(gaps)]
+    told = " to ".join(
+        f"<b>{'+' if gap > 0 else ''}{number(gap, 1)} dB</b> (threshold {threshold:.3g})"
+        for gap, threshold in ends
     )
     return f"At equal bits, variable length differs from fixed depth by {told}, in this run."
 

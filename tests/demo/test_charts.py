@@ -16,15 +16,15 @@ FIXED = [make_point(0.0, depth, 0.12 * depth, 19.5 + depth) for depth in range(1
 
 
 def test_the_gap_is_taken_at_equal_bits() -> None:
-    points = [make_point(0.5, DEPTH, 0.18, 22.0), make_point(0.3, DEPTH, 9.0, 30.0)]
+    points = [make_point(0.5, DEPTH, 0.12 * 2**0.5, 22.0), make_point(0.3, DEPTH, 9.0, 30.0)]
     told = Page(gap_at_equal_bits(points, FIXED)).text
-    assert told.endswith("differs from fixed depth by +1.0 dB at threshold 0.5, in this run.")
+    assert told.endswith("differs from fixed depth by +1.0 dB (threshold 0.5), in this run.")
 
 
 def test_a_gap_may_be_negative() -> None:
-    points = [make_point(0.5, DEPTH, 0.18, 20.5), make_point(0.3, DEPTH, 0.24, 22.0)]
+    points = [make_point(0.5, DEPTH, 0.12 * 2**0.5, 20.5), make_point(0.3, DEPTH, 0.24, 22.0)]
     told = Page(gap_at_equal_bits(points, FIXED)).text
-    assert "\u22120.5 dB at threshold 0.5 and +0.5 dB at threshold 0.3" in told
+    assert "\u22120.5 dB (threshold 0.5) to +0.5 dB (threshold 0.3)" in told
 
 
 @pytest.mark.parametrize("psnr_db", [math.inf, math.nan])
