@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset
 from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import ConfigError, TrainingError
 from loopyvq.training.ema import WeightAverage
+from loopyvq.training.interrupt import PatientInterrupt
 from loopyvq.training.journal import Journal
 from loopyvq.training.optim import OptimConfig, build_optimizer, learning_rate_at
 from loopyvq.training.precision import resolve_precision
@@ -164,7 +165,7 @@ def train(
     Raises:
         TrainingError: a loss is not finite, or there is no state to resume.
         CheckpointError: the saved state is damaged or belongs to another model.
-        KeyboardInterrupt: the user interrupted; the state was saved before.
+        KeyboardInterrupt: the user interrupted; the state was saved after the step in progress.
     """
     # Its banner repeats what the config says, in the middle of the progress bar.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
@@ -218,21 +219,25 @@ class _Trainer:
         self._logged = (self.state.step, time.monotonic())
 
     def run(self, draws: Dataset[Tensor]) -> None:
-        """Train to the end; save the state whatever ends it."""
+        """Train to the end, or save the state after the step in which the user interrupts."""
         batches = self._batches(draws)
         self.model.train()
-        try:
+        with PatientInterrupt() as interrupt:
             while self.state.step < self.config.steps:
                 self._step(batches)
                 self._look()
+                if self._agreed(interrupt.requested):
+                    self._save_state()
+                    raise KeyboardInterrupt
                 if self._progress() >= 1:
                     break
-        except KeyboardInterrupt:
-            self._save_state()
-            raise
         if self.state.step % self.config.validate_every:
             self._validate()
         self._save_state()
+
+    def _agreed(self, wanted: bool) -> bool:
+        """Do what the first process wants, so that none waits for another."""
+        return bool(self.fabric.broadcast(wanted)) if self.fabric.world_size > 1 else wanted
 
     def _progress(self) -> float:
         """Tell the share of the training that is done, by steps or by time."""

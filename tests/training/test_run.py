@@ -10,7 +10,7 @@ from loopyvq.checkpoint import load_tokenizer, read_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.data import open_image_set
 from loopyvq.errors import CheckpointError, DataError, TrainingError
-from loopyvq.training import train_tokenizer
+from loopyvq.training import TokenizerTask, train_tokenizer
 from loopyvq.training.run import saved_config
 from tests.training.conftest import tiny_training
 
@@ -145,16 +145,28 @@ def test_a_loss_that_is_not_finite_stops_with_the_batch_saved(photos, tmp_path):
     assert saved.tensors["images"].shape == (4, 3, 32, 32)
 
 
-def test_an_interrupt_saves_the_state_and_passes_on(photos, tmp_path, monkeypatch):
+def test_an_interrupt_in_the_middle_of_a_step_ends_after_it_and_resumes_alike(
+    photos, tmp_path, monkeypatch
+):
+    config = tiny_training("--run.save_every", "100")
+    train_tokenizer(config, photos, tmp_path / "straight", quiet=True)
+    after_step = TokenizerTask.after_step
     steps = []
 
     def interrupt(self):
         steps.append(1)
         if len(steps) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
+        after_step(self)
 
-    monkeypatch.setattr("loopyvq.training.run.TokenizerTask.after_step", interrupt)
+    monkeypatch.setattr(TokenizerTask, "after_step", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
-    state = read_tensors(tmp_path / "state.safetensors", "training state")
-    assert state.header["step"] == 2
+        train_tokenizer(config, photos, tmp_path / "run", quiet=True)
+    state = read_tensors(tmp_path / "run" / "state.safetensors", "training state")
+    assert state.header["step"] == 3
+    train_tokenizer(config, photos, tmp_path / "run", resume=True, quiet=True)
+    straight, resumed = (
+        read_tensors(tmp_path / name / "state.safetensors", "training state").tensors
+        for name in ("straight", "run")
+    )
+    assert all(torch.equal(resumed[name], straight[name]) for name in straight)
