@@ -174,8 +174,7 @@ class LoopQuantizer(Quantizer):
             some = self.training and (is_parallel() or bool(valid.any()))
             learning = some and not self.frozen
             if learning and not self.codebook.initialised:
-                seed = int(self.codebook.updates)
-                self._start(kept.detach()[valid], torch.Generator().manual_seed(seed))
+                self._start(kept.detach()[valid], torch.Generator().manual_seed(0))
             walk = self._walk(kept.detach(), *self._limits(sites, threshold, depth, valid))
             commitment, codebook_loss = self._losses(kept, walk.codes)
             z_q = self._sum(walk.codes, kept.dtype)
@@ -210,8 +209,7 @@ class LoopQuantizer(Quantizer):
         with torch.autocast(z_e.device.type, enabled=False):
             kept, valid = _flatten(z_e, mask)
             walk = self._walk(kept, *self._limits(sites, threshold, depth, valid))
-        codes = walk.codes.reshape(*sites, self.max_depth)
-        return Tokens(codes, walk.lengths.reshape(sites))
+        return Tokens(walk.codes.reshape(*sites, self.max_depth), walk.lengths.reshape(sites))
 
     @torch.no_grad()
     def decode(self, tokens: Tokens) -> Float[Tensor, "*n d"]:
@@ -232,8 +230,8 @@ class LoopQuantizer(Quantizer):
             raise ValueError(f"codes have {codes.shape[-1]} turns, at most {self.max_depth} decode")
         if codes.numel() and (codes.min() < CONTINUE or codes.max() >= self.codebook_size):
             raise ValueError(f"codes must be below {self.codebook_size}, CONTINUE or PAD")
-        flat = codes.reshape(codes.shape[:-1].numel(), codes.shape[-1])
-        decoded = self._sum(flat, self.codebook.weight.dtype)
+        rows = codes.reshape(codes.shape[:-1].numel(), codes.shape[-1])
+        decoded = self._sum(rows, self.codebook.weight.dtype)
         return decoded.reshape(*codes.shape[:-1], self.config.codebook_dim)
 
     @torch.no_grad()
@@ -381,9 +379,8 @@ class LoopQuantizer(Quantizer):
         # A threshold of 0 and a token that costs nothing: every turn runs.
         norms = self._walk(few, few.new_zeros(len(few)), full).norms
         thresholds = self.length_curve.thresholds.double().unsqueeze(0)
-        config = self.config
-        if config.transform == "pull":
-            lengths = threshold_lengths(norms, thresholds, 0).add(1).clamp(max=config.max_depth)
+        if self.config.transform == "pull":  # one token more than pulls
+            lengths = threshold_lengths(norms, thresholds, 0).add(1).clamp(max=self.max_depth)
         elif self.stop == "rate_distortion":
             lengths = rate_distortion_lengths(norms, thresholds, self.min_length, self.token_price)
         else:
