@@ -66,15 +66,17 @@ def load_model(arguments: argparse.Namespace) -> "Tokenizer":
     from loopyvq.checkpoint import load_tokenizer
 
     tokenizer = load_tokenizer(arguments.model, _device(arguments.device))
+    is_pull = tokenizer.config.quantizer.transform == "pull"
     stop = getattr(arguments, "stop", None)
     if stop is not None:
-        if tokenizer.config.quantizer.transform == "pull" and stop != "threshold":
+        if is_pull and stop != "threshold":
             raise ConfigError("--stop rate_distortion does not apply to a pull")
         tokenizer.quantizer.stop = stop
     least = getattr(arguments, "min_length", None)
     if least is not None:
-        if not 0 <= least <= tokenizer.quantizer.max_depth:
-            raise ConfigError(f"--min-length must be within 0..{tokenizer.quantizer.max_depth}")
+        most = 1 if is_pull else tokenizer.quantizer.max_depth
+        if not 0 <= least <= most:
+            raise ConfigError(f"--min-length must be within 0..{most} for this model, got {least}")
         tokenizer.quantizer.min_length = least
     return tokenizer
 

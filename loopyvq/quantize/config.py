@@ -69,6 +69,10 @@ class LoopConfig:
         _require(in_depth, "min_length", "within 0..max_depth", self.min_length)
         if self.transform == "pull" and self.stop != "threshold":
             raise ConfigError("a pull can only stop at a threshold: its error shrinks by a formula")
+        if self.transform == "pull" and self.min_length > 1:
+            raise ConfigError(
+                f"a pull has one code: min_length is 1 at most, got {self.min_length}"
+            )
         not_negative = ("threshold", "token_price", "revive_below", "start_iterations")
         for name in (*not_negative, "commitment_weight", "codebook_weight"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))

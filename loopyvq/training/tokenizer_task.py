@@ -45,7 +45,7 @@ class TokenizerTrainingConfig:
             ``D + lambda(threshold) R``; 0 leaves it out. It keeps the sites' energies apart.
         scale_weight: weight of the squared logarithm of the latents' root-mean-square norm. The
             quantizer measures in units of that norm, so nothing else holds it: without this term
-            it doubled every 150 steps (docs/experiments.md, 2026-11-20).
+            it doubled about every 165 steps (docs/experiments.md, 2026-11-20).
         cue_dropout: share of images whose lengths and threshold the decoder does not see.
         num_validation: images held out for validation; 0 trains on all and keeps the last model.
     """

@@ -17,7 +17,10 @@ def test_evaluate_prints_and_writes_the_same_numbers(run, workspace, tmp_path):
 
 def test_evaluate_by_depth_by_length_and_by_default(run, workspace):
     words = ["evaluate", workspace / "run", "--data", workspace / "photos", "--limit", 2]
-    assert "100" not in run(*words, "--depths", 1, 2)[1].splitlines()[2].split("|")[2]
+    code, out, _ = run(*words, "--depths", 1, 2)
+    assert code == 0
+    rows = [[cell.strip() for cell in row.split("|")[1:4]] for row in out.splitlines()[2:4]]
+    assert rows == [["0", "1", "1.00"], ["0", "2", "2.00"]]
     for more in (["--lengths", 1, 2.5], []):
         code, out, _ = run(*words, *more)
         assert code == 0

@@ -1,10 +1,13 @@
 import argparse
+from dataclasses import replace
 
 import pytest
 import torch
 
+from loopyvq.checkpoint import save_tokenizer
 from loopyvq.cli.options import add_device, add_model, add_strict, load_model
 from loopyvq.errors import CheckpointError, ConfigError
+from loopyvq.models import Tokenizer
 
 
 def test_shared_options_have_defaults(workspace):
@@ -35,3 +38,27 @@ def test_a_gpu_is_taken_where_there_is_one(workspace):
     assert torch.cuda.is_available()
     arguments = argparse.Namespace(model=str(workspace / "run"), device="auto")
     assert load_model(arguments).quantizer.sigma.device.type == "cuda"
+
+
+@pytest.fixture
+def pulling(tmp_path, tiny_config):
+    loop = replace(tiny_config.quantizer, transform="pull")
+    save_tokenizer(tmp_path / "pull.safetensors", Tokenizer(replace(tiny_config, quantizer=loop)))
+    return tmp_path / "pull.safetensors"
+
+
+@pytest.mark.parametrize(
+    "asked", [{"stop": "rate_distortion"}, {"min_length": 2}, {"min_length": -1}]
+)
+def test_a_pull_refuses_what_it_cannot_do(pulling, asked):
+    with pytest.raises(ConfigError, match=r"pull|within 0"):
+        load_model(argparse.Namespace(model=str(pulling), device="cpu", **asked))
+
+
+def test_the_least_length_reaches_the_quantizer(workspace):
+    model = str(workspace / "run")
+    asked = argparse.Namespace(model=model, device="cpu", min_length=2, stop="rate_distortion")
+    quantizer = load_model(asked).quantizer
+    assert (quantizer.min_length, quantizer.stop) == (2, "rate_distortion")
+    with pytest.raises(ConfigError, match=r"within 0\.\.4 for this model, got 5"):
+        load_model(argparse.Namespace(model=model, device="cpu", min_length=5))

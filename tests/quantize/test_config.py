@@ -31,3 +31,8 @@ def test_values_out_of_range_are_named(name, value):
 def test_a_pull_has_one_stop_rule():
     with pytest.raises(ConfigError, match="threshold"):
         LoopConfig(transform="pull", stop="rate_distortion")
+
+
+def test_a_pull_cannot_be_asked_for_more_than_its_one_code():
+    with pytest.raises(ConfigError, match="min_length is 1 at most, got 2"):
+        LoopConfig(transform="pull", min_length=2)
