@@ -8,6 +8,7 @@ __all__ = [
     "gather_over_ranks",
     "gather_rows_over_ranks",
     "is_parallel",
+    "mean_over_ranks",
     "num_ranks",
     "sum_over_ranks",
 ]
@@ -37,6 +38,11 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     total = values.clone()
     distributed.all_reduce(total)
     return total
+
+
+def mean_over_ranks(values: Tensor) -> Tensor:
+    """Average a tensor of the same shape over the processes; alone, it is given back as it is."""
+    return sum_over_ranks(values) / num_ranks() if is_parallel() else values
 
 
 def gather_over_ranks(values: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The two losses of a quantizer, over the turns that ran."""
 
-from jaxtyping import Bool, Float, Int
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 __all__ = ["commitment_and_codebook_loss"]
@@ -11,6 +12,7 @@ def commitment_and_codebook_loss(
     codes: Int[Tensor, "n l"],
     steps: Float[Tensor, "n l d"],
     ran: Bool[Tensor, "n l"],
+    count: Shaped[Tensor, ""],
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Measure how far latents and codes are apart at every turn that ran.
 
@@ -23,12 +25,13 @@ def commitment_and_codebook_loss(
         steps: what each turn added, 0 where it emitted no code; with gradient where codes or
             gains are learned by the optimizer.
         ran: turns to count.
+        count: what to divide the sums by; 0 counts as 1.
 
     Returns:
-        The commitment loss and the codebook loss, means over the turns that ran; the second is 0
+        The commitment loss and the codebook loss, sums over the turns that ran, divided; the second is 0
         where the steps have no gradient.
     """
-    count = ran.sum().clamp(min=1)
+    count = torch.where(count > 0, count, 1)
     fixed = steps.detach()
     sums = fixed.cumsum(dim=1)
     commitment = (latents.unsqueeze(1) - sums).square().sum(dim=2)

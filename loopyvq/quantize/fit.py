@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from loopyvq.quantize.codebook import Assignments
-from loopyvq.quantize.residual import residual_walk
+from loopyvq.quantize.residual import Limits, residual_walk
 
 __all__ = ["Fitted", "assignments_of", "fit_codes", "rows_of"]
 
@@ -109,16 +109,14 @@ def fit_codes(
         raise ValueError("fitting a codebook needs at least one vector, got none")
     latents = latents.float()
     codes = _distinct(_sample(latents, size, generator), latents, generator)
+    endless = Limits(
+        latents.new_zeros(len(latents), dtype=torch.float64),
+        torch.full((len(latents),), len(gains), device=latents.device),
+        dummies=dummies,
+    )
     for _ in range(iterations):
+        walk = residual_walk(latents, codes, gains, latents.new_ones(()), endless)
         codebooks = gains[:, None, None] * codes
-        walk = residual_walk(
-            latents,
-            codebooks,
-            latents.new_ones(()),
-            latents.new_zeros(len(latents)),
-            torch.full((len(latents),), len(gains), device=latents.device),
-            dummies=dummies,
-        )
         found = assignments_of(latents, walk.codes, codebooks, gains)
         sums, mass = found.least_squares(size)
         empty = (mass == 0).nonzero().squeeze(1)

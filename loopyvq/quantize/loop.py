@@ -14,35 +14,24 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from loopyvq.ops.distributed import (
-    copy_from_first_rank,
-    gather_rows_over_ranks,
-    is_parallel,
-    num_ranks,
-)
+from loopyvq.ops.distributed import mean_over_ranks
 from loopyvq.ops.straight_through import straight_through
-from loopyvq.quantize.base import Quantized, Quantizer
-from loopyvq.quantize.codebook import Assignments, Codebook
+from loopyvq.quantize import graph
+from loopyvq.quantize.base import Quantized
 from loopyvq.quantize.commitment import commitment_and_codebook_loss
 from loopyvq.quantize.config import LoopConfig
-from loopyvq.quantize.fit import assignments_of, fit_codes, rows_of
-from loopyvq.quantize.gains import Gains
-from loopyvq.quantize.length_curve import LengthCurve
+from loopyvq.quantize.fit import rows_of
+from loopyvq.quantize.learning import LearningLoop
 from loopyvq.quantize.pull import pull_walk
-from loopyvq.quantize.residual import Walk, residual_walk
-from loopyvq.quantize.scale import RunningScale
-from loopyvq.quantize.stop import rate_distortion_lengths, threshold_lengths, truncate
+from loopyvq.quantize.residual import Limits, TableCache, Walk, residual_walk
+from loopyvq.quantize.sites import flatten_sites, limits_of_sites
+from loopyvq.quantize.stop import rate_distortion_lengths, truncate
 from loopyvq.tokens import CONTINUE, Tokens
 
 __all__ = ["LoopConfig", "LoopQuantizer"]
 
-# Walks per training step that keep the length curve current.
-_CURVE_WALKS = 256
-# Vectors per code that a codebook is started from; more change little (FAISS uses 256 at most).
-_FIT_VECTORS_PER_CODE = 64
 
-
-class LoopQuantizer(Quantizer):
+class LoopQuantizer(LearningLoop):
     """Turn each vector into as many codes as it takes to come within a threshold, and back.
 
     Works on tensors of any shape whose last axis is the code width. In training mode a forward
@@ -65,32 +54,8 @@ class LoopQuantizer(Quantizer):
     """
 
     def __init__(self, config: LoopConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.codebook = Codebook(
-            config.codebook_size,
-            config.codebook_dim,
-            config.codebook_update,
-            config.ema_decay,
-            config.revive_below,
-        )
-        is_residual = config.transform == "residual"
-        self.gains = Gains(
-            config.max_depth,
-            config.gain_ratio if is_residual else 1.0,
-            learned=is_residual
-            and config.learn_gains
-            and config.max_depth > 1
-            and config.codebook_update != "frozen",
-        )
-        self.scale = RunningScale(config.scale, config.ema_decay)
-        self.length_curve = LengthCurve(config.max_depth, config.ema_decay)
-        self.stop = config.stop
-        self.min_length = config.min_length
-        self.token_price = config.token_price
-        self.automatic_update = True
-        self.frozen = config.codebook_update == "frozen"
-        self._recent: Assignments | None = None
+        super().__init__(config)
+        self._tables = TableCache()
 
     @classmethod
     def fit(
@@ -117,28 +82,8 @@ class LoopQuantizer(Quantizer):
         config = config or LoopConfig(codebook_dim=data.shape[1])
         quantizer = cls(replace(config, start_iterations=max(config.start_iterations, 20)))
         quantizer._check_width(data)
-        quantizer._start(data, torch.Generator().manual_seed(seed))
+        quantizer.start_from(data, torch.Generator().manual_seed(seed))
         return quantizer.eval()
-
-    @property
-    def codebook_size(self) -> int:
-        """The number of codes."""
-        return self.config.codebook_size
-
-    @property
-    def max_depth(self) -> int:
-        """The largest length of a site."""
-        return self.config.max_depth
-
-    @property
-    def sigma(self) -> Float[Tensor, ""]:
-        """The unit in which thresholds and residual norms are measured."""
-        return self.scale.sigma
-
-    def freeze(self) -> "LoopQuantizer":
-        """Stop all learning of scale, codes, gains and curve; gradients still pass through."""
-        self.frozen = True
-        return self.requires_grad_(False)
 
     def forward(
         self,
@@ -168,20 +113,19 @@ class LoopQuantizer(Quantizer):
         """
         self._check_width(z_e)
         sites = z_e.shape[:-1]
+        learning = self.training and not self.frozen
         with torch.autocast(z_e.device.type, enabled=False):
-            kept, valid = _flatten(z_e, mask)
-            # In parallel a rank without any site takes part as well: the others wait for it.
-            some = self.training and (is_parallel() or bool(valid.any()))
-            learning = some and not self.frozen
-            if learning and not self.codebook.initialised:
-                self._start(kept.detach()[valid], torch.Generator().manual_seed(0))
-            walk = self._walk(kept.detach(), *self._limits(sites, threshold, depth, valid))
+            kept, valid = flatten_sites(z_e, mask)
+            rows = kept.detach()
+            if learning:
+                graph.start(self, rows, valid)
+            walk = graph.walk(self, rows, self._limits(sites, threshold, depth, valid))
             commitment, codebook_loss = self._losses(kept, walk.codes)
             z_q = self._sum(walk.codes, kept.dtype)
-            error = (kept.detach().double() - z_q.double()).square().sum(dim=1).sqrt()
+            error = (rows.double() - z_q.double()).square().sum(dim=1).sqrt()
             norm = torch.where(valid, error / self.sigma.double(), torch.nan).to(kept.dtype)
             if learning:
-                self._learn(kept.detach(), valid, walk)
+                graph.learn(self, rows, valid, walk.codes)
             z_q = torch.where(valid.unsqueeze(1), straight_through(kept, z_q), 0.0)
         loss = self.config.commitment_weight * commitment
         return Quantized(
@@ -207,8 +151,8 @@ class LoopQuantizer(Quantizer):
         self._check_width(z_e)
         sites = z_e.shape[:-1]
         with torch.autocast(z_e.device.type, enabled=False):
-            kept, valid = _flatten(z_e, mask)
-            walk = self._walk(kept, *self._limits(sites, threshold, depth, valid))
+            rows, valid = flatten_sites(z_e, mask)
+            walk = graph.walk(self, rows, self._limits(sites, threshold, depth, valid))
         return Tokens(walk.codes.reshape(*sites, self.max_depth), walk.lengths.reshape(sites))
 
     @torch.no_grad()
@@ -228,22 +172,12 @@ class LoopQuantizer(Quantizer):
         codes = tokens.codes
         if codes.shape[-1] > self.max_depth:
             raise ValueError(f"codes have {codes.shape[-1]} turns, at most {self.max_depth} decode")
-        if codes.numel() and (codes.min() < CONTINUE or codes.max() >= self.codebook_size):
+        traced = torch.compiler.is_compiling()  # a graph cannot look at values
+        if not traced and codes.numel() and (codes.min() < CONTINUE or codes.max() >= self.codebook_size):
             raise ValueError(f"codes must be below {self.codebook_size}, CONTINUE or PAD")
         rows = codes.reshape(codes.shape[:-1].numel(), codes.shape[-1])
         decoded = self._sum(rows, self.codebook.weight.dtype)
         return decoded.reshape(*codes.shape[:-1], self.config.codebook_dim)
-
-    @torch.no_grad()
-    def update(self) -> None:
-        """Learn from all passes since the last update; part of every pass unless switched off."""
-        if self._recent is None:
-            return
-        if self.config.codebook_update != "frozen":
-            self.codebook.update(self._recent)
-        self.scale.update()
-        self.length_curve.update()
-        self._recent = None
 
     def _check_width(self, z_e: Tensor) -> None:
         if z_e.shape[-1] != self.config.codebook_dim:
@@ -258,57 +192,43 @@ class LoopQuantizer(Quantizer):
         threshold: float | Tensor | None,
         depth: int | Tensor | None,
         valid: Bool[Tensor, " n"],
-    ) -> tuple[Float[Tensor, " n"], Int[Tensor, " n"]]:
-        """Bring the stop rule to one threshold and one depth per site; 0 turns where not valid."""
-        device = valid.device
+    ) -> Limits:
+        """Bring the arguments of a call to limits of every row."""
         if threshold is None:
             threshold = self.config.threshold
-        limit = torch.as_tensor(threshold, dtype=torch.float64, device=device)
-        most = torch.as_tensor(self.max_depth if depth is None else depth, device=device)
-        if bool((limit < 0).any()) or bool(limit.isnan().any()):
-            raise ValueError(f"threshold must be 0 or more, got {threshold}")
-        if depth is not None and bool((most < 0).any()):
-            raise ValueError(f"depth must be 0 or more, got {depth}")
-        most = most.clamp(max=self.max_depth).expand(sites).reshape(-1)
-        return limit.expand(sites).reshape(-1), torch.where(valid, most, 0)
-
-    def _codebooks(self) -> Float[Tensor, "l k d"]:
-        """Give the codes of every turn, its gain included."""
-        return self.gains()[:, None, None] * self.codebook.weight
+        limits = limits_of_sites(
+            sites, threshold, self.max_depth if depth is None else depth, valid
+        )
+        return limits._replace(depth=limits.depth.clamp(max=self.max_depth))
 
     @torch.no_grad()
-    def _walk(
-        self, latents: Float[Tensor, "n d"], threshold: Tensor, depth: Int[Tensor, " n"]
-    ) -> Walk:
-        """Run the configured transform."""
-        config = self.config
+    def walk(self, latents: Float[Tensor, "n d"], limits: Limits) -> Walk:
+        """Run the configured transform and stop rule on rows."""
+        config, codes = self.config, self.codebook.weight
         if config.transform == "pull":
             return pull_walk(
                 latents,
-                self.codebook.weight,
+                codes,
                 self.sigma,
-                threshold,
-                depth,
+                limits,
                 max_depth=config.max_depth,
                 step_size=config.step_size,
+                cache=self._tables,
             )
         weighs = self.stop == "rate_distortion"
-        walk = residual_walk(
-            latents,
-            self._codebooks(),
-            self.sigma,
-            torch.zeros_like(threshold) if weighs else threshold,
-            depth,
+        wanted = limits._replace(
+            threshold=torch.zeros_like(limits.threshold) if weighs else limits.threshold,
             min_length=self.min_length,
             min_gain=config.min_gain,
             dummies=config.dummies,
         )
+        walk = residual_walk(latents, codes, self.gains(), self.sigma, wanted, self._tables)
         if not weighs:
             return walk
         lengths = rate_distortion_lengths(
-            walk.norms, threshold.double().unsqueeze(1), self.min_length, self.token_price
+            walk.norms, limits.threshold.unsqueeze(1), self.min_length, self.token_price
         )
-        return truncate(walk, lengths.squeeze(1), threshold.double())
+        return truncate(walk, lengths.squeeze(1), limits.threshold)
 
     @torch.no_grad()
     def _sum(self, codes: Int[Tensor, "n l"], dtype: torch.dtype) -> Float[Tensor, "n d"]:
@@ -331,70 +251,7 @@ class LoopQuantizer(Quantizer):
         ran = chosen if self.config.transform == "pull" else chosen | (codes == CONTINUE)
         turn = torch.arange(codes.shape[1], device=codes.device)
         steps = codebooks[turn, codes.clamp(min=0)] * chosen.unsqueeze(2)
-        return commitment_and_codebook_loss(scaled, codes, steps, ran)
-
-    @torch.no_grad()
-    def _start(self, latents: Float[Tensor, "n d"], generator: torch.Generator) -> None:
-        """Set scale, codes, gains and curve from data, as if they had been learned."""
-        self.scale.collect(latents)
-        self.scale.update()
-        most = -(-_FIT_VECTORS_PER_CODE * self.codebook_size // num_ranks())
-        chosen = torch.randperm(len(latents), generator=generator)[:most].to(latents.device)
-        sample = gather_rows_over_ranks(latents[chosen], most)
-        if len(sample) == 0:
-            return
-        is_residual = self.config.transform == "residual"
-        fitted = fit_codes(
-            sample / self.sigma,
-            self.codebook_size,
-            self.gains().detach() if is_residual else latents.new_ones(1),
-            iterations=self.config.start_iterations,
-            generator=generator,
-            fit_gains=self.gains.learned,
-            dummies=is_residual and self.config.dummies,
-        )
-        self.codebook.set(copy_from_first_rank(fitted.codes))
-        self.gains.set(copy_from_first_rank(fitted.gains))
-        self._watch_lengths(latents)
-        self.length_curve.update()
-
-    @torch.no_grad()
-    def _learn(self, latents: Float[Tensor, "n d"], valid: Bool[Tensor, " n"], walk: Walk) -> None:
-        """Collect what this pass teaches, and update unless that is left to the caller."""
-        self.scale.collect(latents[valid])
-        gains, codebooks = self.gains().detach(), self._codebooks().detach()
-        scaled = latents / self.sigma
-        self._recent = assignments_of(scaled.float(), walk.codes, codebooks, gains)
-        self.codebook.collect(self._recent)
-        self._watch_lengths(latents[valid])
-        if self.automatic_update:
-            self.update()
-
-    @torch.no_grad()
-    def _watch_lengths(self, latents: Float[Tensor, "n d"]) -> None:
-        """Walk a few vectors to full depth and note where each threshold would have stopped."""
-        stride = max(1, len(latents) // _CURVE_WALKS)
-        few = latents[::stride][:_CURVE_WALKS]
-        full = torch.full((len(few),), self.max_depth, device=few.device)
-        # A threshold of 0 and a token that costs nothing: every turn runs.
-        norms = self._walk(few, few.new_zeros(len(few)), full).norms
-        thresholds = self.length_curve.thresholds.double().unsqueeze(0)
-        if self.config.transform == "pull":  # one token more than pulls
-            lengths = threshold_lengths(norms, thresholds, 0).add(1).clamp(max=self.max_depth)
-        elif self.stop == "rate_distortion":
-            lengths = rate_distortion_lengths(norms, thresholds, self.min_length, self.token_price)
-        else:
-            lengths = threshold_lengths(norms, thresholds, self.min_length)
-        self.length_curve.collect(lengths)
-
-
-def _flatten(
-    z_e: Float[Tensor, "*n d"], mask: Bool[Tensor, "*n"] | None
-) -> tuple[Float[Tensor, "m d"], Bool[Tensor, " m"]]:
-    """Give the latents as rows, at least float32, with zeros where they are not to be quantized."""
-    rows = z_e.reshape(-1, z_e.shape[-1])
-    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    valid = rows.detach().isfinite().all(dim=1)
-    if mask is not None:
-        valid = valid & mask.expand(z_e.shape[:-1]).reshape(-1)
-    return torch.where(valid.unsqueeze(1), rows, 0.0), valid
+        count = ran.sum()
+        if self.training:  # ranks with few turns count for less, as if all were one batch
+            count = mean_over_ranks(count)
+        return commitment_and_codebook_loss(scaled, codes, steps, ran, count)

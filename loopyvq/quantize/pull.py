@@ -15,8 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from loopyvq.ops.nearest import nearest_code
-from loopyvq.quantize.residual import Walk
+from loopyvq.quantize.residual import Limits, TableCache, Walk, residual_walk
 from loopyvq.tokens import CONTINUE, PAD
 
 __all__ = ["pull_count", "pull_walk"]
@@ -55,11 +54,11 @@ def pull_walk(
     latents: Float[Tensor, "n d"],
     codebook: Float[Tensor, "k d"],
     sigma: Float[Tensor, ""],
-    threshold: Float[Tensor, " n"],
-    depth: Int[Tensor, " n"],
+    limits: Limits,
     *,
     max_depth: int,
     step_size: float,
+    cache: TableCache | None = None,
 ) -> Walk:
     """Run the pull on every vector.
 
@@ -67,24 +66,25 @@ def pull_walk(
         latents: the vectors, in their own units, finite where ``depth`` is not 0.
         codebook: the codes, in units of ``sigma``.
         sigma: the unit, positive.
-        threshold: distance at which the code is emitted, in units of ``sigma``; 0 or more.
-        depth: at most this many tokens, per vector; 0 leaves a vector out.
+        limits: the distance at which the code is emitted, in units of ``sigma``, and the most
+            tokens of each vector; the other fields mean nothing here.
         max_depth: width of the codes.
         step_size: share of the way to the code that one turn covers, in ``(0, 1]``.
+        cache: see `residual_walk`.
 
     Returns:
         The codes, the lengths and the distances before each pull; the error of what is decoded is
         the first of them.
     """
-    exact, unit = latents.double(), sigma.double()
-    code = nearest_code(exact / unit, codebook)
-    decoded = (codebook[code] * sigma).double()
-    distance = (exact - decoded).square().sum(dim=1).sqrt() / unit
-    pulls = pull_count(distance, threshold.double(), step_size)
-    lengths = torch.minimum((pulls + 1).clamp(max=max_depth), depth.double()).long()
+    search = Limits(limits.threshold, torch.ones_like(limits.depth), min_length=1, dummies=False)
+    one = codebook.new_ones(1)
+    found = residual_walk(latents, codebook, one, sigma, search, cache)
+    code, distance = found.codes[:, 0], found.norms[:, 1]
+    pulls = pull_count(distance, limits.threshold, step_size)
+    lengths = torch.minimum((pulls + 1).clamp(max=max_depth), limits.depth.double()).long()
     turn = torch.arange(max_depth + 1, device=latents.device)
     codes = torch.where(turn[:-1] < lengths.unsqueeze(1) - 1, CONTINUE, PAD)
     codes = torch.where(turn[:-1] == lengths.unsqueeze(1) - 1, code.unsqueeze(1), codes)
     taken = torch.minimum(turn, (lengths - 1).clamp(min=0).unsqueeze(1))
     norms = distance.unsqueeze(1) * (1.0 - step_size) ** taken
-    return Walk(codes, lengths, norms, (lengths > 0) & (pulls < depth))
+    return Walk(codes, lengths, norms, (lengths > 0) & (pulls < limits.depth))

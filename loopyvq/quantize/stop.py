@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from loopyvq.quantize.residual import Walk
+from loopyvq.quantize.residual.walk import Walk
 from loopyvq.tokens import PAD
 
 __all__ = ["rate_distortion_lengths", "threshold_lengths", "truncate"]

@@ -12,14 +12,14 @@ RAN = CODES != PAD
 
 def test_the_values_are_means_over_the_turns_that_ran():
     steps = STEPS.clone().requires_grad_()
-    commitment, codebook = commitment_and_codebook_loss(LATENTS, CODES, steps, RAN)
+    commitment, codebook = commitment_and_codebook_loss(LATENTS, CODES, steps, RAN, RAN.sum())
     assert float(commitment) == (1.0 + 0.25 + 1.0) / 3  # a dummy leaves the whole vector
     assert float(codebook.detach()) == pytest.approx((1.0 + 0.25) / 3)
 
 
 def test_each_gradient_goes_to_its_own_side():
     latents, steps = LATENTS.clone().requires_grad_(), STEPS.clone().requires_grad_()
-    commitment, codebook = commitment_and_codebook_loss(latents, CODES, steps, RAN)
+    commitment, codebook = commitment_and_codebook_loss(latents, CODES, steps, RAN, RAN.sum())
     (to_latents,) = torch.autograd.grad(commitment, latents, retain_graph=True)
     assert torch.allclose(to_latents, torch.tensor([[2 * 1.5 / 3, 0.0], [0.0, 2 / 3]]))
     (to_steps,) = torch.autograd.grad(codebook, steps)
@@ -28,11 +28,12 @@ def test_each_gradient_goes_to_its_own_side():
 
 
 def test_without_learned_steps_there_is_no_codebook_loss():
-    _, codebook = commitment_and_codebook_loss(LATENTS, CODES, STEPS, RAN)
+    _, codebook = commitment_and_codebook_loss(LATENTS, CODES, STEPS, RAN, RAN.sum())
     assert float(codebook) == 0
 
 
 def test_nothing_ran():
     nothing = torch.zeros_like(RAN)
-    commitment, _ = commitment_and_codebook_loss(LATENTS, CODES * 0 + PAD, STEPS * 0, nothing)
+    codes = CODES * 0 + PAD
+    commitment, _ = commitment_and_codebook_loss(LATENTS, codes, STEPS * 0, nothing, nothing.sum())
     assert float(commitment) == 0

@@ -18,8 +18,9 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from loopyvq.ops import nearest
-from loopyvq.quantize import QUANTIZERS, LoopQuantizer, loop, pull, residual
+from loopyvq.quantize import QUANTIZERS, LoopQuantizer, loop, pull
 from loopyvq.quantize.codebook import Codebook
+from loopyvq.quantize.residual import direct
 from loopyvq.spelling import SPELLINGS, spell, unspell
 from loopyvq.tokens import CONTINUE, PAD, Tokens
 
@@ -1089,12 +1090,23 @@ def deaf_freeze(monkeypatch):
     monkeypatch.setattr(LoopQuantizer, "freeze", lambda self: self)
 
 
+def by_search(search):
+    """Walk with another search than the exact one."""
+
+    def walk(latents, codes, gains, sigma, limits, cache=None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(direct, "nearest_code", search)
+            return direct.direct_walk(latents, gains[:, None, None] * codes, sigma, limits)
+
+    return walk
+
+
 def second_best_code(monkeypatch):
     def second(vectors, codebook):
         distance = (vectors.double().unsqueeze(1) - codebook.double()).square().sum(dim=2)
         return distance.argsort(dim=1)[:, 1]
 
-    monkeypatch.setattr(residual, "nearest_code", second)
+    monkeypatch.setattr(loop, "residual_walk", by_search(second))
 
 
 def bare_float32_search(monkeypatch):
@@ -1102,7 +1114,7 @@ def bare_float32_search(monkeypatch):
         vectors = vectors.float()
         return (codebook.square().sum(dim=1) - 2 * vectors @ codebook.T).argmin(dim=1)
 
-    monkeypatch.setattr(residual, "nearest_code", search)
+    monkeypatch.setattr(loop, "residual_walk", by_search(search))
 
 
 def last_code_for_pad(monkeypatch):
@@ -1118,8 +1130,8 @@ def strict_threshold(monkeypatch):
     original = LoopQuantizer._limits
 
     def strict(self, *args):
-        limit, depth = original(self, *args)
-        return (limit * (1 - 1e-9)), depth
+        limits = original(self, *args)
+        return limits._replace(threshold=limits.threshold * (1 - 1e-9))
 
     monkeypatch.setattr(LoopQuantizer, "_limits", strict)
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from loopyvq.quantize.fit import assignments_of, fit_codes
-from loopyvq.quantize.residual import residual_walk
+from loopyvq.quantize.residual import Limits, residual_walk
 from loopyvq.tokens import CONTINUE, PAD
 
 
@@ -19,10 +19,9 @@ def fit(data, size=12, turns=4, iterations=8, seed=0, **options):
 
 
 def error_of(data, fitted):
-    books = fitted.gains[:, None, None] * fitted.codes
-    rows, turns = len(data), len(books)
-    limits, depth = torch.zeros(rows), torch.full((rows,), turns)
-    found = residual_walk(data, books, torch.ones(()), limits, depth)
+    rows, turns = len(data), len(fitted.gains)
+    limits = Limits(torch.zeros(rows).double(), torch.full((rows,), turns))
+    found = residual_walk(data, fitted.codes, fitted.gains, torch.ones(()), limits)
     return found.norms[:, -1].square().mean()
 
 

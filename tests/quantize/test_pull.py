@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from loopyvq.quantize.pull import pull_count, pull_walk
+from loopyvq.quantize.residual import Limits
 from loopyvq.tokens import CONTINUE, PAD
 
 
@@ -9,10 +10,8 @@ def walk(latents, codebook, threshold, step_size, max_depth, depth=None):
     rows = len(latents)
     limits = torch.full((rows,), threshold, dtype=torch.float64)
     turns = torch.full((rows,), max_depth) if depth is None else torch.tensor(depth)
-    one = torch.ones(())
-    return pull_walk(
-        latents, codebook, one, limits, turns, max_depth=max_depth, step_size=step_size
-    )
+    one, limits = torch.ones(()), Limits(limits, turns)
+    return pull_walk(latents, codebook, one, limits, max_depth=max_depth, step_size=step_size)
 
 
 @pytest.mark.parametrize("step_size", [0.05, 0.25, 0.5, 0.8, 1.0])
@@ -63,10 +62,9 @@ def test_the_last_turn_that_is_allowed_emits_the_code():
 
 def test_the_unit_scales_codes_and_threshold():
     sigma, codebook = torch.tensor(4.0), torch.tensor([[1.0], [-1.0]])
-    limits, turns = torch.tensor([0.5]), torch.tensor([6])
-    found = pull_walk(
-        torch.tensor([[10.0]]), codebook, sigma, limits, turns, max_depth=6, step_size=0.5
-    )
+    limits = Limits(torch.tensor([0.5]).double(), torch.tensor([6]))
+    latents = torch.tensor([[10.0]])
+    found = pull_walk(latents, codebook, sigma, limits, max_depth=6, step_size=0.5)
     # 10 is 6 = 1.5 sigma away from 4; two halvings bring it to .375.
     assert found.codes[0, :3].tolist() == [CONTINUE, CONTINUE, 0]
     assert found.norms[0, :4].tolist() == [1.5, 0.75, 0.375, 0.375]

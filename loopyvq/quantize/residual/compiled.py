@@ -1,0 +1,164 @@
+"""The loop on a CPU with numba: one matrix product, then every turn from the Gram matrix.
+
+    latents --centre--> product with all codes --> scores --turn--> code
+                                                     ^  |
+                                  row of the Gram matrix of that code
+
+Blocks of rows stay in the cache through all their turns; rows that are done leave.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from loopyvq.ops.precision import full_float32
+from loopyvq.ops.simd import BLOCK
+from loopyvq.quantize.residual.kernels import centre_rows, greedy_turns
+from loopyvq.quantize.residual.table import GramTable
+from loopyvq.quantize.residual.walk import Limits, Walk
+from loopyvq.tokens import PAD
+
+__all__ = ["MULTIPLE", "compiled_walk"]
+
+MULTIPLE = BLOCK
+"""Tables must be padded to a multiple of this."""
+
+# Scores per block: two megabytes, which stay in a core's cache from the product to the last turn.
+_SCORES_PER_BLOCK = 1 << 19
+_FEWEST_ROWS = 64
+# Rows that are worth a thread of their own.
+_ROWS_PER_THREAD = 64
+
+
+def compiled_walk(
+    latents: Float[Tensor, "n d"], sigma: Float[Tensor, ""], table: GramTable, limits: Limits
+) -> Walk:
+    """Run the residual loop on every vector. See `residual_walk`."""
+    count, turns = len(latents), len(table.gains)
+    latents = latents.contiguous()
+    totals = torch.zeros_like(latents)
+    codes = torch.full((count, turns), PAD)
+    lengths = torch.zeros(count, dtype=torch.int64)
+    energies = latents.double().square().sum(dim=1)
+    norms = torch.empty(count, turns + 1, dtype=torch.float64)
+    norms[:, 0] = energies.sqrt() / sigma.double()
+    arrays = _Arrays(latents, sigma, table, limits, (totals, energies, codes, lengths, norms))
+    rows_per_block = max(_FEWEST_ROWS, _SCORES_PER_BLOCK // len(table.centred))
+    with full_float32(), _threads() as threads:
+        for start in range(0, count, rows_per_block):
+            arrays.run(np.arange(start, min(start + rows_per_block, count)), threads)
+    turn = torch.arange(turns + 1)
+    norms = norms.gather(1, torch.minimum(turn, lengths.unsqueeze(1)))
+    return Walk(codes, lengths, norms, norms[:, -1] <= limits.threshold)
+
+
+@contextmanager
+def _threads() -> Iterator[ThreadPoolExecutor | None]:
+    """Give as many threads as torch uses; started per walk, so that a fork finds none."""
+    count = torch.get_num_threads()
+    if count == 1:
+        yield None
+        return
+    with ThreadPoolExecutor(count) as pool:
+        yield pool
+
+
+class _Arrays:
+    """The tensors of one walk as the kernels want them, and room for the scores of one block."""
+
+    def __init__(
+        self,
+        latents: Tensor,
+        sigma: Tensor,
+        table: GramTable,
+        limits: Limits,
+        state: tuple[Tensor, ...],
+    ) -> None:
+        self.table = table
+        self.sigma = latents.numpy().dtype.type(float(sigma))
+        self.latents = latents.numpy()
+        self.state = tuple(part.numpy() for part in state)
+        self.prepared = (
+            table.codes.numpy(),
+            table.gains.numpy(),
+            table.gram.numpy(),
+            table.drift.numpy(),
+            table.bounds.numpy(),
+        )
+        self.limits = (
+            limits.threshold.contiguous().numpy(),
+            limits.depth.contiguous().numpy(),
+            limits.min_length,
+            1.0 - limits.min_gain,
+            limits.dummies,
+        )
+        rows = max(_FEWEST_ROWS, _SCORES_PER_BLOCK // len(table.centred))
+        rows = min(rows, len(latents))
+        self.scores = torch.empty(rows, len(table.centred))
+        self.centred = torch.empty(rows, latents.shape[1])
+        self.reach, self.level = np.empty(rows), np.empty(rows)
+        self.active = np.empty(rows, bool)
+
+    def run(self, rows: npt.NDArray[Any], threads: ThreadPoolExecutor | None) -> None:
+        """Walk some rows to their ends."""
+        table = self.table
+        for first, last in table.segments:
+            shift = (float(table.gains[first]) * table.centre).numpy()
+            centre_rows(
+                rows,
+                self.latents,
+                self.state[0],
+                self.sigma,
+                shift,
+                self.centred.numpy(),
+                self.reach,
+                self.level,
+            )
+            torch.addmm(
+                table.half_squares,
+                self.centred[: len(rows)],
+                table.centred.T,
+                beta=float(table.gains[first]),
+                alpha=-1.0,
+                out=self.scores[: len(rows)],
+            )
+            self._turns(rows, first, last, threads)
+            rows = rows[self.active[: len(rows)]]
+            if len(rows) == 0:
+                return
+
+    def _turns(
+        self, rows: npt.NDArray[Any], first: int, last: int, threads: ThreadPoolExecutor | None
+    ) -> None:
+        scores = self.scores.numpy()
+
+        def part(start: int, end: int) -> None:
+            greedy_turns(
+                start,
+                end,
+                rows,
+                first,
+                last,
+                scores,
+                self.reach,
+                self.level,
+                self.prepared,
+                (self.latents, self.sigma),
+                self.limits,
+                self.state,
+                self.active,
+            )
+
+        parts = min(torch.get_num_threads(), len(rows) // _ROWS_PER_THREAD)
+        if threads is None or parts <= 1:
+            part(0, len(rows))
+            return
+        edges = [len(rows) * index // parts for index in range(parts + 1)]
+        list(threads.map(part, edges[:-1], edges[1:]))

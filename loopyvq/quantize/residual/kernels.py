@@ -1,0 +1,144 @@
+"""The compiled part of the loop: all turns of a row while its scores are in the cache.
+
+Arrays are those of `loopyvq.quantize.residual.compiled`; errors are in the latents' own units.
+"""
+
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+
+from loopyvq.ops.simd import BLOCK, hits, least, lowest_bit, num_hits, shift_least
+
+__all__ = ["centre_rows", "greedy_turns"]
+
+_CONTINUE = -2
+# Exact distances closer than their own float64 rounding tie, and the lowest index wins.
+_TIE = 2.0**-50
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@no_type_check
+def sum_of_squares(values):
+    """Add squares in whatever order is fast."""
+    total = 0.0
+    for j in range(values.shape[0]):
+        total += values[j] * values[j]
+    return total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def error_of(latents, i, total, sigma, error):
+    """Write the error of what the decoder makes of a sum, and give its square."""
+    for j in range(total.shape[0]):
+        error[j] = np.float64(latents[i, j]) - np.float64(total[j] * sigma)
+    return sum_of_squares(error)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def distance_to(error, unit, codes, code, gain, work):
+    """Give the exact squared distance of a residual from a code."""
+    for j in range(error.shape[0]):
+        work[j] = error[j] / unit - np.float64(gain * codes[code, j])
+    return sum_of_squares(work)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def nearest_exactly(scores, limit, padding, blocks, error, unit, codes, gain, work):
+    """Choose by float64 distance among the codes whose scores are at most a limit."""
+    size = codes.shape[0]
+    best, winner = np.inf, -1
+    for block in range(blocks):
+        offset = 4 * BLOCK * block
+        bits = hits(scores + offset, padding + offset, np.float32(0), limit)
+        while bits != 0:
+            code = BLOCK * block + lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            if code >= size:  # padding, met only where the limit is infinite
+                break
+            distance = distance_to(error, unit, codes, code, gain, work)
+            if distance < best - _TIE * best or winner < 0:
+                best, winner = distance, code
+    if winner < 0:  # no score is a number: compare with every code
+        best, winner = distance_to(error, unit, codes, 0, gain, work), 0
+        for code in range(1, size):
+            distance = distance_to(error, unit, codes, code, gain, work)
+            if distance < best - _TIE * best:
+                best, winner = distance, code
+    return winner
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+@no_type_check
+def centre_rows(rows, latents, totals, sigma, shift, centred, reach, level):
+    """Write what is left of each row, centred and in units of sigma, and bounds on its size."""
+    unit = np.float64(sigma)
+    for a in range(rows.shape[0]):
+        i = rows[a]
+        inner, whole, left = 0.0, 0.0, 0.0
+        for j in range(latents.shape[1]):
+            value = np.float64(latents[i, j]) / unit
+            error = (np.float64(latents[i, j]) - np.float64(totals[i, j] * sigma)) / unit
+            short = np.float32(error - shift[j])
+            centred[a, j] = short
+            inner += np.float64(short) * np.float64(short)
+            whole += value * value
+            left += error * error
+        reach[a] = np.sqrt(inner)
+        level[a] = np.sqrt(whole) + np.sqrt(left)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+@no_type_check
+def greedy_turns(
+    start, end, rows, first, last, scores, reach, level, table, problem, limits, state, active
+):
+    """Run turns ``first..last-1`` of ``rows[start:end]``, whose scores were just computed."""
+    codes, gains, gram, drift, bound = table
+    latents, sigma = problem
+    thresholds, depths, min_length, kept, dummies = limits
+    totals, energies, emitted, lengths, norms = state
+    unit, width, blocks = np.float64(sigma), latents.shape[1], scores.shape[1] // BLOCK
+    pitch, drift_at = 4 * scores.shape[1], drift.ctypes.data
+    error, left, work = np.empty(width), np.empty(width), np.empty(width)
+    candidate = np.empty(width, totals.dtype)
+    for a in range(start, end):
+        i, at = rows[a], scores.ctypes.data + pitch * a
+        previous, step = 0, np.float32(0)
+        active[a] = True
+        for turn in range(first, last):
+            close = np.sqrt(energies[i]) / unit <= thresholds[i]
+            if turn >= depths[i] or (close and turn >= min_length):
+                active[a] = False
+                break
+            gain = gains[turn]
+            if turn == first:
+                best = least(at, blocks)
+            else:
+                row = gram.ctypes.data + pitch * previous
+                change = gain - gains[turn - 1]
+                best = shift_least(at, at, row, drift_at, step, change, blocks)
+            doubt = bound[turn, 0] * reach[a] + bound[turn, 1] * level[a] + bound[turn, 2]
+            limit = np.float32(best + doubt)
+            count, code = num_hits(at, limit, blocks)
+            if count != 1:
+                error_of(latents, i, totals[i], sigma, error)
+                code = nearest_exactly(
+                    at, limit, drift_at, blocks, error, unit, codes, gain, work
+                )
+            for j in range(width):
+                candidate[j] = totals[i, j] + gain * codes[code, j]
+            energy = error_of(latents, i, candidate, sigma, left)
+            if dummies and not energy < kept * energies[i]:
+                step = np.float32(0)
+                code = _CONTINUE
+            else:
+                totals[i] = candidate
+                energies[i] = energy
+                previous, step = code, gain
+            emitted[i, turn] = code
+            lengths[i] = turn + 1
+            norms[i, turn + 1] = np.sqrt(energies[i]) / unit
