@@ -96,6 +96,15 @@ class Codebook(nn.Module):
         """The number of codes."""
         return self.weight.shape[0]
 
+    def prices(self) -> Float[Tensor, " k"]:
+        """Give what each code costs by its usage, ``-log2 p``, as a share of the mean cost."""
+        usage = self.usage + 1e-2 * self.usage.mean() + torch.finfo(self.usage.dtype).tiny
+        share = usage / usage.sum()
+        bits = -share.log2()
+        return (
+            bits / (share * bits).sum().clamp(min=1e-9) if self.size > 1 else torch.ones_like(bits)
+        )
+
     @torch.no_grad()
     def set(self, codes: Float[Tensor, "k d"]) -> None:
         """Replace all codes; the averages start anew from them.

@@ -28,8 +28,8 @@ def commitment_and_codebook_loss(
         count: what to divide the sums by; 0 counts as 1.
 
     Returns:
-        The commitment loss and the codebook loss, sums over the turns that ran, divided; the second is 0
-        where the steps have no gradient.
+        The commitment loss and the codebook loss: sums over the turns that ran, divided by the
+        count. The second is 0 where the steps have no gradient.
     """
     count = torch.where(count > 0, count, 1)
     fixed = steps.detach()

@@ -25,6 +25,9 @@ class LoopConfig:
             least (residual).
         token_price: price of a token, as a share of the squared threshold (rate_distortion); at 1
             both rules spend about the same number of tokens at the same threshold.
+        priced_codes: give every code its own price, from how often it is used (rate_distortion).
+        beam_size: sums of codes that are kept per vector while searching; 1 takes the nearest code
+            at every turn, more find smaller errors and take longer (residual).
         scale: ``rms`` measures thresholds in units of the latents' running root-mean-square norm,
             ``absolute`` in the latents' own units.
         gain_ratio: gain of a turn over that of the turn before (residual).
@@ -48,6 +51,8 @@ class LoopConfig:
     threshold: float = 0.3
     stop: Literal["threshold", "rate_distortion"] = "threshold"
     token_price: float = 1.0
+    priced_codes: bool = False
+    beam_size: int = 1
     scale: Literal["rms", "absolute"] = "rms"
     gain_ratio: float = 0.75
     learn_gains: bool = True
@@ -63,7 +68,7 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("codebook_size", "codebook_dim", "max_depth"):
+        for name in ("codebook_size", "codebook_dim", "max_depth", "beam_size"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         in_depth = 0 <= self.min_length <= self.max_depth
         _require(in_depth, "min_length", "within 0..max_depth", self.min_length)
@@ -73,6 +78,10 @@ class LoopConfig:
             raise ConfigError(
                 f"a pull has one code: min_length is 1 at most, got {self.min_length}"
             )
+        if self.transform == "pull" and self.beam_size > 1:
+            raise ConfigError("a pull has one code: beam_size must be 1")
+        if self.priced_codes and self.stop != "rate_distortion":
+            raise ConfigError("priced_codes needs stop = rate_distortion: a threshold has no price")
         not_negative = ("threshold", "token_price", "revive_below", "start_iterations")
         for name in (*not_negative, "commitment_weight", "codebook_weight"):
             _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))

@@ -33,7 +33,10 @@ class Gains(nn.Module):
     def forward(self) -> Float[Tensor, " l"]:
         """Give the gain of every turn, the first of them 1."""
         ratios = torch.sigmoid(self.logits) if self.learned else self.ratios
-        return torch.cat([ratios.new_ones(1), ratios.cumprod(dim=0)])
+        gains = [ratios.new_ones(())]
+        for ratio in ratios.unbind():  # not cumprod, which cannot be exported to ONNX
+            gains.append(gains[-1] * ratio)
+        return torch.stack(gains)
 
     @torch.no_grad()
     def set(self, gains: Float[Tensor, " l"]) -> None:

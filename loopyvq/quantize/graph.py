@@ -1,12 +1,14 @@
 """The parts of a loop that depend on data, as operators that a compiled graph calls as they are.
 
 `torch.compile` cannot trace a loop whose shapes depend on its data; it can call one. Every loop has
-a number, by which an operator finds it again; the tensors that an operator reads or changes are
-among its arguments, so that the compiler keeps the order. Outside of a graph, and in an export,
-which must stand alone, the functions here call the loop's methods.
+a number, by which an operator finds it again. Its tensors are among an operator's arguments, and
+those that arrive are lent to the loop while it works: the compiler may have made copies. Outside
+of a graph, and in an export, which must stand alone, the functions here call the loop's methods.
 """
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakValueDictionary
 
 import torch
@@ -17,9 +19,25 @@ from loopyvq.quantize.residual import Limits, Walk
 if TYPE_CHECKING:
     from loopyvq.quantize.learning import LearningLoop
 
-__all__ = ["learn", "number_of", "start", "walk"]
+__all__ = ["Settled", "learn", "number_of", "settle", "start"]
 
 _LOOPS: "WeakValueDictionary[int, LearningLoop]" = WeakValueDictionary()
+
+
+class Settled(NamedTuple):
+    """A walk and all that it came from, safe from the update that follows.
+
+    Attributes:
+        walk: the walk.
+        z_q: ``n d``; what its codes decode to.
+        sigma: the unit at the time.
+        codes: ``k d``; the codes at the time.
+    """
+
+    walk: Walk
+    z_q: Tensor
+    sigma: Tensor
+    codes: Tensor
 
 
 def number_of(loop: "LearningLoop") -> int:
@@ -30,12 +48,12 @@ def number_of(loop: "LearningLoop") -> int:
 
 
 @torch.no_grad()
-def walk(loop: "LearningLoop", latents: Tensor, limits: Limits) -> Walk:
-    """Run the loop's walk."""
+def settle(loop: "LearningLoop", latents: Tensor, limits: Limits) -> Settled:
+    """Run the loop's walk and decode it."""
     if not _is_traced():
-        return loop.walk(latents, limits)
-    state = [loop.codebook.weight, loop.gains(), loop.sigma]
-    return Walk(*_walk(loop.number, latents, limits.threshold, limits.depth, state))
+        return loop.settle(latents, limits)
+    found = _settle(loop.number, latents, limits.threshold, limits.depth, _state(loop))
+    return Settled(Walk(*found[:4]), *found[4:])
 
 
 @torch.no_grad()
@@ -61,37 +79,66 @@ def _is_traced() -> bool:
 
 
 def _state(loop: "LearningLoop") -> list[Tensor]:
-    return [*loop.buffers(), *loop.parameters()]
+    return [tensor for _, _, tensor in _places(loop)]
 
 
-@torch.library.custom_op("loopyvq::walk", mutates_args=())
-def _walk(
+def _places(loop: "LearningLoop") -> list[tuple[dict[str, Tensor | None], str, Tensor]]:
+    """List where every tensor of a loop is kept."""
+    return [
+        (place, name, tensor)
+        for module in loop.modules()
+        for place in (module._buffers, module._parameters)
+        for name, tensor in place.items()
+        if tensor is not None
+    ]
+
+
+@contextmanager
+def _lent(number: int, state: list[Tensor]) -> "Iterator[LearningLoop]":
+    """Let a loop work on these tensors in place of its own."""
+    loop = _LOOPS[number]
+    places = _places(loop)
+    for (place, name, _), tensor in zip(places, state, strict=True):
+        place[name] = tensor
+    try:
+        yield loop
+    finally:
+        for place, name, own in places:
+            place[name] = own
+
+
+@torch.library.custom_op("loopyvq::settle", mutates_args=())
+def _settle(
     number: int, latents: Tensor, threshold: Tensor, depth: Tensor, state: list[Tensor]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    found = _LOOPS[number].walk(latents, Limits(threshold, depth))
-    return found.codes, found.lengths, found.norms, found.reached
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    with _lent(number, state) as loop:
+        walk, *rest = loop.settle(latents, Limits(threshold, depth))
+    return (*walk, *rest)
 
 
-@_walk.register_fake
+@_settle.register_fake
 def _(
     number: int, latents: Tensor, threshold: Tensor, depth: Tensor, state: list[Tensor]
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    count, turns = latents.shape[0], _LOOPS[number].max_depth
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    count, loop = latents.shape[0], _LOOPS[number]
     return (
-        latents.new_empty(count, turns, dtype=torch.int64),
+        latents.new_empty(count, loop.max_depth, dtype=torch.int64),
         latents.new_empty(count, dtype=torch.int64),
-        latents.new_empty(count, turns + 1, dtype=torch.float64),
+        latents.new_empty(count, loop.max_depth + 1, dtype=torch.float64),
         latents.new_empty(count, dtype=torch.bool),
+        torch.empty_like(latents),
+        latents.new_empty((), dtype=torch.float32),
+        latents.new_empty(loop.codebook_size, latents.shape[1], dtype=torch.float32),
     )
 
 
 @torch.library.custom_op("loopyvq::start", mutates_args={"state"})
 def _start(number: int, latents: Tensor, valid: Tensor, state: list[Tensor]) -> None:
-    _LOOPS[number].start(latents, valid)
+    with _lent(number, state) as loop:
+        loop.start(latents, valid)
 
 
 @torch.library.custom_op("loopyvq::learn", mutates_args={"state"})
-def _learn(
-    number: int, latents: Tensor, valid: Tensor, codes: Tensor, state: list[Tensor]
-) -> None:
-    _LOOPS[number].learn(latents, valid, codes)
+def _learn(number: int, latents: Tensor, valid: Tensor, codes: Tensor, state: list[Tensor]) -> None:
+    with _lent(number, state) as loop:
+        loop.learn(latents, valid, codes)

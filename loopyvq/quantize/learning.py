@@ -63,6 +63,8 @@ class LearningLoop(Quantizer):
         self.stop = config.stop
         self.min_length = config.min_length
         self.token_price = config.token_price
+        self.priced_codes = config.priced_codes
+        self.beam_size = config.beam_size
         self.automatic_update = True
         self.frozen = config.codebook_update == "frozen"
         self.number = graph.number_of(self)
@@ -106,6 +108,10 @@ class LearningLoop(Quantizer):
     @abstractmethod
     def walk(self, latents: Float[Tensor, "n d"], limits: Limits) -> Walk:
         """Run the configured transform and stop rule on rows."""
+
+    @abstractmethod
+    def settle(self, latents: Float[Tensor, "n d"], limits: Limits) -> graph.Settled:
+        """Walk and decode, and keep what that depended on."""
 
     @torch.no_grad()
     def start(self, latents: Float[Tensor, "n d"], valid: Bool[Tensor, " n"]) -> None:

@@ -7,6 +7,7 @@ z_e --(/ sigma)--> loop: nearest code, subtract or pull, close enough? --> Token
 straight-through gradient (once) <-------------------------------------- z_q
 """
 
+import math
 from dataclasses import replace
 
 import numpy.typing as npt
@@ -23,7 +24,15 @@ from loopyvq.quantize.config import LoopConfig
 from loopyvq.quantize.fit import rows_of
 from loopyvq.quantize.learning import LearningLoop
 from loopyvq.quantize.pull import pull_walk
-from loopyvq.quantize.residual import Limits, TableCache, Walk, residual_walk
+from loopyvq.quantize.residual import (
+    Costs,
+    Limits,
+    TableCache,
+    Walk,
+    beam_walk,
+    better_of,
+    residual_walk,
+)
 from loopyvq.quantize.sites import flatten_sites, limits_of_sites
 from loopyvq.quantize.stop import rate_distortion_lengths, truncate
 from loopyvq.tokens import CONTINUE, Tokens
@@ -37,8 +46,9 @@ class LoopQuantizer(LearningLoop):
     Works on tensors of any shape whose last axis is the code width. In training mode a forward
     pass also learns: the scale, the averages of the codes, the curve of lengths. The update comes
     right after the pass; where several passes make one optimizer step, set
-    ``automatic_update = False`` and call `update` once per step. The tokens of either stop rule
-    decode alike, so ``stop``, ``token_price`` and ``min_length`` may be changed at any time.
+    ``automatic_update = False`` and call `update` once per step. All tokens decode alike, however
+    they were searched for: ``stop``, ``token_price``, ``priced_codes``, ``min_length`` and
+    ``beam_size`` are attributes that may be changed at any time.
 
     Args:
         config: the options.
@@ -119,14 +129,14 @@ class LoopQuantizer(LearningLoop):
             rows = kept.detach()
             if learning:
                 graph.start(self, rows, valid)
-            walk = graph.walk(self, rows, self._limits(sites, threshold, depth, valid))
-            commitment, codebook_loss = self._losses(kept, walk.codes)
-            z_q = self._sum(walk.codes, kept.dtype)
-            error = (rows.double() - z_q.double()).square().sum(dim=1).sqrt()
-            norm = torch.where(valid, error / self.sigma.double(), torch.nan).to(kept.dtype)
+            settled = graph.settle(self, rows, self._limits(sites, threshold, depth, valid))
+            walk = settled.walk
+            commitment, codebook_loss = self._losses(kept, settled)
+            error = (rows.double() - settled.z_q.double()).square().sum(dim=1).sqrt()
+            norm = torch.where(valid, error / settled.sigma.double(), torch.nan).to(kept.dtype)
             if learning:
                 graph.learn(self, rows, valid, walk.codes)
-            z_q = torch.where(valid.unsqueeze(1), straight_through(kept, z_q), 0.0)
+            z_q = torch.where(valid.unsqueeze(1), straight_through(kept, settled.z_q), 0.0)
         loss = self.config.commitment_weight * commitment
         return Quantized(
             z_q.reshape(z_e.shape),
@@ -152,7 +162,7 @@ class LoopQuantizer(LearningLoop):
         sites = z_e.shape[:-1]
         with torch.autocast(z_e.device.type, enabled=False):
             rows, valid = flatten_sites(z_e, mask)
-            walk = graph.walk(self, rows, self._limits(sites, threshold, depth, valid))
+            walk = graph.settle(self, rows, self._limits(sites, threshold, depth, valid)).walk
         return Tokens(walk.codes.reshape(*sites, self.max_depth), walk.lengths.reshape(sites))
 
     @torch.no_grad()
@@ -173,9 +183,13 @@ class LoopQuantizer(LearningLoop):
         if codes.shape[-1] > self.max_depth:
             raise ValueError(f"codes have {codes.shape[-1]} turns, at most {self.max_depth} decode")
         traced = torch.compiler.is_compiling()  # a graph cannot look at values
-        if not traced and codes.numel() and (codes.min() < CONTINUE or codes.max() >= self.codebook_size):
+        if (
+            not traced
+            and codes.numel()
+            and (codes.min() < CONTINUE or codes.max() >= self.codebook_size)
+        ):
             raise ValueError(f"codes must be below {self.codebook_size}, CONTINUE or PAD")
-        rows = codes.reshape(codes.shape[:-1].numel(), codes.shape[-1])
+        rows = codes.reshape(math.prod(codes.shape[:-1]), codes.shape[-1])
         decoded = self._sum(rows, self.codebook.weight.dtype)
         return decoded.reshape(*codes.shape[:-1], self.config.codebook_dim)
 
@@ -215,14 +229,29 @@ class LoopQuantizer(LearningLoop):
                 step_size=config.step_size,
                 cache=self._tables,
             )
-        weighs = self.stop == "rate_distortion"
         wanted = limits._replace(
-            threshold=torch.zeros_like(limits.threshold) if weighs else limits.threshold,
-            min_length=self.min_length,
-            min_gain=config.min_gain,
-            dummies=config.dummies,
+            min_length=self.min_length, min_gain=config.min_gain, dummies=config.dummies
         )
-        walk = residual_walk(latents, codes, self.gains(), self.sigma, wanted, self._tables)
+        walk = self._greedy_walk(latents, wanted)
+        if self.beam_size == 1 and not self.priced_codes:
+            return walk
+        rates = self.token_price * limits.threshold.square()
+        if self.stop == "threshold":
+            rates = torch.zeros_like(rates)
+        prices = self.codebook.prices() if self.priced_codes else torch.ones_like(codes[:, 0])
+        costs = Costs(rates, prices.detach(), 1.0)
+        search = (latents, codes, self.gains(), self.sigma, wanted, self.beam_size, costs)
+        return better_of(beam_walk(*search, self._tables), walk, costs)
+
+    def _greedy_walk(self, latents: Float[Tensor, "n d"], limits: Limits) -> Walk:
+        """Take the nearest code at every turn, and stop by the configured rule."""
+        weighs = self.stop == "rate_distortion"
+        wanted = limits
+        if weighs:
+            wanted = limits._replace(threshold=torch.zeros_like(limits.threshold))
+        walk = residual_walk(
+            latents, self.codebook.weight, self.gains(), self.sigma, wanted, self._tables
+        )
         if not weighs:
             return walk
         lengths = rate_distortion_lengths(
@@ -231,22 +260,30 @@ class LoopQuantizer(LearningLoop):
         return truncate(walk, lengths.squeeze(1), limits.threshold)
 
     @torch.no_grad()
+    def settle(self, latents: Float[Tensor, "n d"], limits: Limits) -> graph.Settled:
+        """Walk and decode, and keep what that depended on."""
+        walk = self.walk(latents, limits)
+        z_q = self._sum(walk.codes, latents.dtype)
+        return graph.Settled(walk, z_q, self.sigma.clone(), self.codebook.weight.detach().clone())
+
+    @torch.no_grad()
     def _sum(self, codes: Int[Tensor, "n l"], dtype: torch.dtype) -> Float[Tensor, "n d"]:
         """Add up codes turn by turn, in the order and rounding of the loop itself."""
         codebooks = self._codebooks()
-        total = torch.zeros(len(codes), codebooks.shape[2], dtype=dtype, device=codes.device)
+        total = torch.zeros(codes.shape[0], codebooks.shape[2], dtype=dtype, device=codes.device)
         for turn in range(codes.shape[1]):
             row = codes[:, turn]
             total = total + codebooks[turn][row.clamp(min=0)] * (row >= 0).unsqueeze(1)
         return total * self.sigma
 
     def _losses(
-        self, latents: Float[Tensor, "n d"], codes: Int[Tensor, "n l"]
+        self, latents: Float[Tensor, "n d"], settled: graph.Settled
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Measure the losses of the turns that ran; a pull ran once."""
-        # Copies: the update that follows writes in place, and the graph must not see it.
-        scaled = latents / self.sigma.clone()
-        codebooks = self.gains()[:, None, None] * self.codebook.weight.clone()
+        codes, weight = settled.walk.codes, settled.codes
+        if self.config.codebook_update == "gradient":
+            weight = self.codebook.weight.clone()  # revival writes in place
+        codebooks = self.gains()[:, None, None] * weight
         chosen = codes >= 0
         ran = chosen if self.config.transform == "pull" else chosen | (codes == CONTINUE)
         turn = torch.arange(codes.shape[1], device=codes.device)
@@ -254,4 +291,4 @@ class LoopQuantizer(LearningLoop):
         count = ran.sum()
         if self.training:  # ranks with few turns count for less, as if all were one batch
             count = mean_over_ranks(count)
-        return commitment_and_codebook_loss(scaled, codes, steps, ran, count)
+        return commitment_and_codebook_loss(latents / settled.sigma, codes, steps, ran, count)

@@ -12,7 +12,7 @@ vector is not close yet, so that every sequence decodes.
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from loopyvq.quantize.residual import Limits, TableCache, Walk, residual_walk

@@ -23,7 +23,7 @@ def flatten_sites(
     """
     rows = z_e.reshape(-1, z_e.shape[-1])
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    valid = rows.detach().isfinite().all(dim=1)
+    valid = rows.detach().isfinite().sum(dim=1) == rows.shape[1]
     if mask is not None:
         valid = valid & mask.expand(z_e.shape[:-1]).reshape(-1)
     return torch.where(valid.unsqueeze(1), rows, 0.0), valid

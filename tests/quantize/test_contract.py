@@ -21,6 +21,7 @@ from loopyvq.ops import nearest
 from loopyvq.quantize import QUANTIZERS, LoopQuantizer, loop, pull
 from loopyvq.quantize.codebook import Codebook
 from loopyvq.quantize.residual import direct
+from loopyvq.quantize.residual.backends import compiled_path, has_numba
 from loopyvq.spelling import SPELLINGS, spell, unspell
 from loopyvq.tokens import CONTINUE, PAD, Tokens
 
@@ -592,6 +593,9 @@ def test_n1_codes_do_not_depend_on_how_the_search_is_run(name, monkeypatch):
         codes = tokens.codes.transpose(0, 1) if strided.ndim == 3 else tokens.codes
         assert torch.equal(codes.reshape(expected.codes.shape), expected.codes)
     monkeypatch.setattr(nearest, "_SCORES_PER_BLOCK", 33 * SIZE)
+    if has_numba():
+        monkeypatch.setattr(compiled_path(), "_FEWEST_ROWS", 7)
+        monkeypatch.setattr(compiled_path(), "_SCORES_PER_BLOCK", 33 * SIZE)
     assert_same_tokens(quantizer.encode(z, threshold=0.1), expected)
 
 
@@ -991,6 +995,18 @@ def test_d2_ranks_with_different_seeds_stay_bit_equal(name):
 
 @pytest.mark.slow
 @entries()
+def test_d3_every_mix_of_lengths_trains_in_parallel(name):
+    assert "no parameter was left out" in run_ranks("mix", name)
+
+
+@pytest.mark.slow
+@entries()
+def test_d5_the_gradient_is_that_of_the_joined_batch(name):
+    assert "the same gradient" in run_ranks("joined", name)
+
+
+@pytest.mark.slow
+@entries()
 def test_d4_evaluation_on_one_rank_issues_no_collective(name):
     assert "evaluated alone" in run_ranks("evaluation", name)
 
@@ -1026,6 +1042,117 @@ def test_e5_at_most_one_byte_per_pair_of_vector_and_code(name):
     assert 0 < float(run.stdout) <= 1
 
 
+# Deployment
+
+# In a process of its own: the shape checks of the tests cannot be traced.
+COMPILED = """
+import copy, sys, torch
+from loopyvq.quantize import QUANTIZERS
+
+torch.manual_seed(0)
+options = dict(codebook_size=16, codebook_dim=4, max_depth=6, start_iterations=2, revive_below=0.9)
+eager = QUANTIZERS[sys.argv[1]](codebook_update=sys.argv[2], **options).train()
+loop = copy.deepcopy(eager)
+optimizers = [torch.optim.SGD([p, *q.parameters()], 0.01) for q in (eager, loop)
+              for p in [torch.nn.Parameter(torch.zeros(()))]]
+compiled = torch.compile(loop, fullgraph=True)
+
+def check(left, right):
+    for name, one, other in zip(left._fields, left, right, strict=True):
+        torch.testing.assert_close(one, other, msg=lambda text: f"{name}: {text}")
+    assert torch.equal(left.codes, right.codes)
+    assert torch.equal(left.z_q, right.z_q)
+
+for step in range(11):  # the tenth revives codes
+    z = torch.randn(90, 4) * torch.rand(90, 1)
+    inputs = [z.clone().requires_grad_() for _ in range(2)]
+    results = [run(x, threshold=0.2) for run, x in zip((eager, compiled), inputs)]
+    for result in results:
+        (result.loss + result.z_q.square().sum()).backward()
+    check(*results)
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    for optimizer in optimizers:
+        optimizer.step()
+        optimizer.zero_grad()
+    state = loop.state_dict()
+    for key, value in eager.state_dict().items():
+        torch.testing.assert_close(state[key], value, msg=lambda text: f"{key}: {text}")
+eager.eval(), loop.eval()
+for rows in (90, 40, 17):
+    z = torch.randn(rows, 4)
+    check(eager(z, threshold=0.2), compiled(z, threshold=0.2))
+print("the same")
+"""
+
+
+@pytest.mark.slow
+@entries()
+@pytest.mark.parametrize("update", ["ema", "gradient"])
+def test_e1_a_compiled_graph_without_breaks_gives_the_same(name, update):
+    command = [sys.executable, "-c", COMPILED, name, update]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert run.stdout == "the same\n", run.stderr
+
+
+EXPORTED = """
+import sys, tempfile, torch
+from loopyvq.quantize import QUANTIZERS
+from loopyvq.tokens import Tokens
+
+torch.manual_seed(0)
+options = dict(codebook_size=16, codebook_dim=4, max_depth=6, start_iterations=2)
+quantizer = QUANTIZERS[sys.argv[1]](**options).train()
+quantizer(torch.randn(200, 4) * torch.rand(200, 1))
+quantizer.eval()
+rows = torch.export.Dim("rows")
+program = torch.export.export(quantizer, (torch.randn(30, 4),), dynamic_shapes=({0: rows},))
+with tempfile.NamedTemporaryFile(suffix=".pt2") as file:
+    torch.export.save(program, file.name)
+    loaded = torch.export.load(file.name).module()
+for count in (30, 1, 77):
+    z = torch.randn(count, 4)
+    expected, found = quantizer(z), loaded(z)
+    assert torch.equal(found[0], expected.z_q)
+    assert torch.equal(found[1], expected.codes)
+print("the same")
+"""
+
+
+@pytest.mark.slow
+@entries()
+def test_e2_an_exported_program_takes_any_batch(name):
+    run = subprocess.run(
+        [sys.executable, "-c", EXPORTED, name], capture_output=True, text=True, timeout=280
+    )
+    assert run.stdout == "the same\n", run.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@entries()
+def test_e4_no_turn_waits_for_the_device(name):
+    quantizer = fitted(name).cuda()
+    z = latents().cuda()
+    quantizer.encode(z)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        quantizer.encode(z)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@entries()
+def test_n9_a_gpu_gives_the_codes_of_the_cpu(name):
+    quantizer, z = fitted(name), latents(4000, seed=1)
+    expected = quantizer.encode(z, threshold=0.2)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        half = quantizer.encode(z.to(dtype), threshold=0.2) if dtype != torch.float32 else expected
+        found = copy.deepcopy(quantizer).cuda().encode(z.to(dtype).cuda(), threshold=0.2)
+        assert torch.equal(found.codes.cpu(), half.codes)
+
+
 # The lines notice what they are there for
 
 
@@ -1040,9 +1167,9 @@ def trusting_input(monkeypatch):
 def loss_over_all_turns(monkeypatch):
     original = LoopQuantizer._losses
 
-    def diluted(self, latents, codes):
-        commitment, codebook_loss = original(self, latents, codes)
-        share = (codes != PAD).double().mean().float()
+    def diluted(self, latents, settled):
+        commitment, codebook_loss = original(self, latents, settled)
+        share = (settled.walk.codes != PAD).double().mean().float()
         return commitment * share, codebook_loss * share
 
     monkeypatch.setattr(LoopQuantizer, "_losses", diluted)

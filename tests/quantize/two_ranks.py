@@ -37,13 +37,13 @@ def run(rank, scenario, name, store):
         world_size=2,
         timeout=datetime.timedelta(seconds=40),
     )
-    for step in range(STEPS):
-        z, mask = batch(scenario, step, rank)
-        quantizer(z, mask=mask)
-    if scenario == "evaluation":
-        evaluate(quantizer, rank)
+    if scenario in ("mix", "joined"):
+        {"mix": mix_lengths, "joined": join_batches}[scenario](name, rank)
     else:
-        compare(quantizer, rank)
+        for step in range(STEPS):
+            z, mask = batch(scenario, step, rank)
+            quantizer(z, mask=mask)
+        (evaluate if scenario == "evaluation" else compare)(quantizer, rank)
     distributed.barrier()
     distributed.destroy_process_group()
 
@@ -58,6 +58,54 @@ def compare(quantizer, rank):
         raise SystemExit("the codebook was not updated once per step")
     if rank == 0:
         print(f"equal after {STEPS} steps", flush=True)  # noqa: T201
+
+
+class Model(torch.nn.Module):
+    """A layer in front of a quantizer that the optimizer moves too."""
+
+    def __init__(self, name):
+        super().__init__()
+        torch.manual_seed(0)
+        options = {"codebook_size": 16, "codebook_dim": 4, "start_iterations": 3}
+        self.layer = torch.nn.Linear(4, 4)
+        self.quantizer = QUANTIZERS[name](codebook_update="gradient", **options)
+        self.quantizer.codebook.set(torch.randn(16, 4))
+
+    def forward(self, z, depth, mask):
+        result = self.quantizer(self.layer(z), threshold=0.1, depth=depth, mask=mask)
+        return result.loss + 0 * result.z_q.sum()
+
+
+def mix_lengths(name, rank):
+    """No site, no turn, some turns, all turns: on either rank."""
+    model = torch.nn.parallel.DistributedDataParallel(Model(name).train())
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    for step, (depth, other) in enumerate([(0, 8), (8, 0), (0, 0), (1, 3), (8, 8), (None, 0)]):
+        z, mask = batch("uneven", step, rank)
+        mask = mask if (depth, other)[rank] is not None else ~mask
+        optimizer.zero_grad()
+        model(z, (depth, other)[rank] or 0, mask).backward()
+        optimizer.step()
+    if any(parameter.grad is None for parameter in model.parameters()):
+        raise SystemExit("a parameter got no gradient")
+    if rank == 0:
+        print("no parameter was left out", flush=True)  # noqa: T201
+
+
+def join_batches(name, rank):
+    """Compare with one process that gets both batches, of different sizes and lengths."""
+    model = torch.nn.parallel.DistributedDataParallel(Model(name).train())
+    parts = [batch("uneven", 0, each) for each in range(2)]
+    depths = [torch.full((len(z),), 1 + 3 * each) for each, (z, _) in enumerate(parts)]
+    model(parts[rank][0], depths[rank], parts[rank][1]).backward()
+    alone = Model(name)
+    alone.quantizer.freeze().requires_grad_(True)  # no collective: one rank computes it
+    joined = [torch.cat([part[i] for part in parts]) for i in range(2)]
+    alone.eval()(joined[0], torch.cat(depths), joined[1]).backward()
+    for mine, theirs in zip(model.module.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-6)
+    if rank == 0:
+        print("the same gradient", flush=True)  # noqa: T201
 
 
 def evaluate(quantizer, rank):

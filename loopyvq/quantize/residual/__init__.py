@@ -14,12 +14,21 @@ from jaxtyping import Float
 from torch import Tensor
 
 from loopyvq.quantize.residual.backends import compiled_path, prefers_compiled, prefers_gram
+from loopyvq.quantize.residual.beam import Costs, better_of, dense_beam
 from loopyvq.quantize.residual.dense import dense_walk
 from loopyvq.quantize.residual.direct import direct_walk
 from loopyvq.quantize.residual.table import GramTable, TableCache
 from loopyvq.quantize.residual.walk import Limits, Walk
 
-__all__ = ["Limits", "TableCache", "Walk", "residual_walk"]
+__all__ = [
+    "Costs",
+    "Limits",
+    "TableCache",
+    "Walk",
+    "beam_walk",
+    "better_of",
+    "residual_walk",
+]
 
 
 def residual_walk(
@@ -49,14 +58,58 @@ def residual_walk(
         The codes, the lengths and the errors along the way.
     """
     if prefers_compiled(latents):
-        cache = cache or TableCache()
         with_gram = prefers_gram(latents, codes, gains)
-        table = cache.get(codes, gains, with_gram=with_gram)
-        if table is None:
-            built = GramTable.build(codes, gains, with_gram=with_gram, multiple=compiled_path().MULTIPLE)
-            table = cache.keep(built)
+        table = _table(codes, gains, with_gram, cache or TableCache())
         return compiled_path().compiled_walk(latents, sigma, table, limits)
     codebooks = gains[:, None, None] * codes
     if latents.is_cuda or torch.compiler.is_compiling():
         return dense_walk(latents, codebooks, sigma, limits)
     return direct_walk(latents, codebooks, sigma, limits)
+
+
+def beam_walk(
+    latents: Float[Tensor, "n d"],
+    codes: Float[Tensor, "k d"],
+    gains: Float[Tensor, " l"],
+    sigma: Float[Tensor, ""],
+    limits: Limits,
+    size: int,
+    costs: Costs,
+    cache: TableCache | None = None,
+) -> Walk:
+    """Search further than the loop: keep several sums of codes per vector at every turn.
+
+    The tokens decode as any others. The first path to come within the threshold ends the search;
+    with a price, the place where squared error and price together are least.
+
+    Args:
+        latents: as in `residual_walk`, like the next four.
+        codes: the codebook.
+        gains: the factor of each turn.
+        sigma: the unit.
+        limits: when to stop.
+        size: paths that are kept per vector; 1 or more.
+        costs: prices of the codes.
+        cache: as in `residual_walk`.
+
+    Returns:
+        The cheapest path that was found for each vector.
+
+    References:
+        Babenko and Lempitsky, "Additive Quantization for Extreme Vector Compression", 2014,
+        section 3.2 (beam search over codes).
+    """
+    if prefers_compiled(latents):
+        table = _table(codes, gains, True, cache or TableCache())
+        return compiled_path().compiled_beam(latents, sigma, table, limits, size, costs)
+    return dense_beam(latents, gains[:, None, None] * codes, sigma, limits, size, costs)
+
+
+def _table(codes: Tensor, gains: Tensor, with_gram: bool, cache: TableCache) -> GramTable:
+    """Take the table from the cache, or make it and keep it there."""
+    table = cache.get(codes, gains, with_gram=with_gram)
+    if table is None:
+        multiple = compiled_path().MULTIPLE
+        table = GramTable.build(codes, gains, with_gram=with_gram, multiple=multiple)
+        cache.keep(table)
+    return table

@@ -126,9 +126,7 @@ def greedy_turns(
             count, code = num_hits(at, limit, blocks)
             if count != 1:
                 error_of(latents, i, totals[i], sigma, error)
-                code = nearest_exactly(
-                    at, limit, drift_at, blocks, error, unit, codes, gain, work
-                )
+                code = nearest_exactly(at, limit, drift_at, blocks, error, unit, codes, gain, work)
             for j in range(width):
                 candidate[j] = totals[i, j] + gain * codes[code, j]
             energy = error_of(latents, i, candidate, sigma, left)

@@ -173,10 +173,9 @@ class TableCache:
         same = torch.equal(table.codes, codes) and torch.equal(table.gains, gains)
         return table if same else None
 
-    def keep(self, table: GramTable) -> GramTable:
+    def keep(self, table: GramTable) -> None:
         """Remember a table."""
         self._table = table
-        return table
 
     def __deepcopy__(self, memo: dict[int, object]) -> "TableCache":
         return TableCache()
