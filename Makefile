@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu lint format docs bench-tokenizer clean
+.PHONY: help demo test test-slow test-gpu lint format docs bench-tokenizer bench-quantizer bench-peers clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,5 +47,18 @@ docs: .stamps/docs .stamps/demo ## build the documentation into docs/_build
 bench-tokenizer: .stamps/demo ## train loop, fixed depth and plain VQ alike and compare them (1 h; needs DATA and TEST)
 	$(BIN)/python benchmarks/tokenizer.py --data $(DATA) --test $(TEST)
 
+bench-quantizer: .stamps/peers ## time the quantizer against other libraries (20 min)
+	.venv-peers/bin/python benchmarks/quantizer/run.py
+
+.stamps/peers: pyproject.toml constraints.txt benchmarks/peers/requirements.txt benchmarks/peers/requirements_no_deps.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -r benchmarks/peers/requirements.txt
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/peers/requirements_no_deps.txt
+	.venv-peers/bin/pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[fast,eval]'
+	@mkdir -p .stamps && touch $@
+
+bench-peers: .stamps/peers ## run the acceptance list over other libraries' quantizers and ours (7 min)
+	.venv-peers/bin/python benchmarks/peers/run.py
+
 clean: ## remove everything that was made
-	rm -rf $(VENV) .stamps runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .stamps runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,6 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from loopyvq.ops.precision import full_float32, no_autocast
+
 __all__ = ["nearest_code"]
 
 # Rows per block so that a block of scores (rows x codes x 4 bytes) stays in a core's cache.
@@ -41,7 +43,7 @@ def nearest_code(
             f"the codebook must hold codes of width {vectors.shape[1]}, "
             f"got shape {tuple(codebook.shape)}"
         )
-    with torch.autocast(vectors.device.type, enabled=False):
+    with no_autocast(vectors.device), full_float32():
         exact_codes = codebook.detach().double()
         centre = exact_codes.mean(dim=0)
         centred = (exact_codes - centre).float()

@@ -1,11 +1,11 @@
-"""Full float32 where a result is certified: no TF32, no bfloat16 products behind the scenes."""
+"""Full float32 where a result is certified: no autocast, no TF32, no hidden bfloat16 products."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
-__all__ = ["full_float32"]
+__all__ = ["full_float32", "no_autocast"]
 
 
 @contextmanager
@@ -20,3 +20,10 @@ def full_float32() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(allowed)
+
+
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Compute in the types that tensors have; an exported graph says that by itself."""
+    if torch.compiler.is_exporting():
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)

@@ -34,8 +34,8 @@ class Gains(nn.Module):
         """Give the gain of every turn, the first of them 1."""
         ratios = torch.sigmoid(self.logits) if self.learned else self.ratios
         gains = [ratios.new_ones(())]
-        for ratio in ratios.unbind():  # not cumprod, which cannot be exported to ONNX
-            gains.append(gains[-1] * ratio)
+        for turn in range(ratios.shape[0]):  # not cumprod, which cannot be exported to ONNX
+            gains.append(gains[-1] * ratios[turn])
         return torch.stack(gains)
 
     @torch.no_grad()

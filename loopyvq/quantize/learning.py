@@ -13,6 +13,7 @@ from loopyvq.ops.distributed import (
     is_parallel,
     num_ranks,
 )
+from loopyvq.ops.recomputation import is_recomputation
 from loopyvq.quantize import graph
 from loopyvq.quantize.base import Quantizer
 from loopyvq.quantize.codebook import Assignments, Codebook
@@ -126,9 +127,10 @@ class LearningLoop(Quantizer):
     ) -> None:
         """Collect what a pass teaches, and update unless that is left to the caller.
 
-        In parallel a rank without any valid row takes part as well: the others wait for it.
+        In parallel a rank without any valid row takes part as well: the others wait for it. A pass
+        within a backward pass repeats an earlier one (activation checkpointing) and teaches nothing.
         """
-        if not (is_parallel() or bool(valid.any())):
+        if is_recomputation() or not (is_parallel() or bool(valid.any())):
             return
         self.scale.collect(latents[valid])
         gains, codebooks = self.gains().detach(), self._codebooks().detach()

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from loopyvq.ops.distributed import mean_over_ranks
+from loopyvq.ops.precision import no_autocast
 from loopyvq.ops.straight_through import straight_through
 from loopyvq.quantize import graph
 from loopyvq.quantize.base import Quantized
@@ -124,7 +125,7 @@ class LoopQuantizer(LearningLoop):
         self._check_width(z_e)
         sites = z_e.shape[:-1]
         learning = self.training and not self.frozen
-        with torch.autocast(z_e.device.type, enabled=False):
+        with no_autocast(z_e.device):
             kept, valid = flatten_sites(z_e, mask)
             rows = kept.detach()
             if learning:
@@ -160,7 +161,7 @@ class LoopQuantizer(LearningLoop):
         """Give only the tokens; change nothing. Arguments as in `forward`."""
         self._check_width(z_e)
         sites = z_e.shape[:-1]
-        with torch.autocast(z_e.device.type, enabled=False):
+        with no_autocast(z_e.device):
             rows, valid = flatten_sites(z_e, mask)
             walk = graph.settle(self, rows, self._limits(sites, threshold, depth, valid)).walk
         return Tokens(walk.codes.reshape(*sites, self.max_depth), walk.lengths.reshape(sites))
@@ -282,7 +283,8 @@ class LoopQuantizer(LearningLoop):
         """Measure the losses of the turns that ran; a pull ran once."""
         codes, weight = settled.walk.codes, settled.codes
         if self.config.codebook_update == "gradient":
-            weight = self.codebook.weight.clone()  # revival writes in place
+            # The values of the time, which revival changes in place; the gradient of the parameter.
+            weight = straight_through(self.codebook.weight, weight)
         codebooks = self.gains()[:, None, None] * weight
         chosen = codes >= 0
         ran = chosen if self.config.transform == "pull" else chosen | (codes == CONTINUE)
