@@ -8,7 +8,7 @@ of a graph, and in an export, which must stand alone, the functions here call th
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from weakref import WeakValueDictionary
 
 import torch
@@ -19,7 +19,7 @@ from loopyvq.quantize.residual import Limits, Walk
 if TYPE_CHECKING:
     from loopyvq.quantize.learning import LearningLoop
 
-__all__ = ["Settled", "learn", "number_of", "settle", "start"]
+__all__ = ["Settled", "learn", "number_of", "settle", "start", "walk"]
 
 _LOOPS: "WeakValueDictionary[int, LearningLoop]" = WeakValueDictionary()
 
@@ -45,6 +45,12 @@ def number_of(loop: "LearningLoop") -> int:
     number = max(_LOOPS, default=0) + 1
     _LOOPS[number] = loop
     return number
+
+
+@torch.no_grad()
+def walk(loop: "LearningLoop", latents: Tensor, limits: Limits) -> Walk:
+    """Run the loop's walk."""
+    return settle(loop, latents, limits).walk if _is_traced() else loop.walk(latents, limits)
 
 
 @torch.no_grad()
@@ -82,12 +88,12 @@ def _state(loop: "LearningLoop") -> list[Tensor]:
     return [tensor for _, _, tensor in _places(loop)]
 
 
-def _places(loop: "LearningLoop") -> list[tuple[dict[str, Tensor | None], str, Tensor]]:
+def _places(loop: "LearningLoop") -> list[tuple[dict[str, Any], str, Tensor]]:
     """List where every tensor of a loop is kept."""
     return [
         (place, name, tensor)
         for module in loop.modules()
-        for place in (module._buffers, module._parameters)
+        for place in cast("tuple[dict[str, Any], ...]", (module._buffers, module._parameters))
         for name, tensor in place.items()
         if tensor is not None
     ]

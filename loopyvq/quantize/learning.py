@@ -72,7 +72,7 @@ class LearningLoop(Quantizer):
         self._recent: Assignments | None = None
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
         self.number = graph.number_of(self)
 
     @property
@@ -128,7 +128,7 @@ class LearningLoop(Quantizer):
         """Collect what a pass teaches, and update unless that is left to the caller.
 
         In parallel a rank without any valid row takes part as well: the others wait for it. A pass
-        within a backward pass repeats an earlier one (activation checkpointing) and teaches nothing.
+        within a backward pass repeats one (activation checkpointing) and teaches nothing.
         """
         if is_recomputation() or not (is_parallel() or bool(valid.any())):
             return

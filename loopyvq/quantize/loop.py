@@ -163,7 +163,7 @@ class LoopQuantizer(LearningLoop):
         sites = z_e.shape[:-1]
         with no_autocast(z_e.device):
             rows, valid = flatten_sites(z_e, mask)
-            walk = graph.settle(self, rows, self._limits(sites, threshold, depth, valid)).walk
+            walk = graph.walk(self, rows, self._limits(sites, threshold, depth, valid))
         return Tokens(walk.codes.reshape(*sites, self.max_depth), walk.lengths.reshape(sites))
 
     @torch.no_grad()
@@ -236,11 +236,10 @@ class LoopQuantizer(LearningLoop):
         walk = self._greedy_walk(latents, wanted)
         if self.beam_size == 1 and not self.priced_codes:
             return walk
-        rates = self.token_price * limits.threshold.square()
-        if self.stop == "threshold":
-            rates = torch.zeros_like(rates)
+        weighs = self.stop == "rate_distortion"
+        rates = limits.threshold.square() * (self.token_price if weighs else 0.0)
         prices = self.codebook.prices() if self.priced_codes else torch.ones_like(codes[:, 0])
-        costs = Costs(rates, prices.detach(), 1.0)
+        costs = Costs(rates.nan_to_num(0.0), prices.detach(), 1.0)
         search = (latents, codes, self.gains(), self.sigma, wanted, self.beam_size, costs)
         return better_of(beam_walk(*search, self._tables), walk, costs)
 

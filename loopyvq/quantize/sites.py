@@ -23,9 +23,14 @@ def flatten_sites(
     """
     rows = z_e.reshape(-1, z_e.shape[-1])
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
-    valid = rows.detach().isfinite().sum(dim=1) == rows.shape[1]
+    # The extremes of a row tell whether all of it is finite, without a tensor of its size.
+    fixed = rows.detach()
+    valid = fixed.amax(dim=1).isfinite() & fixed.amin(dim=1).isfinite()
     if mask is not None:
         valid = valid & mask.expand(z_e.shape[:-1]).reshape(-1)
+    on_cpu = rows.device.type == "cpu" and not torch.compiler.is_compiling()
+    if on_cpu and bool(valid.all()):
+        return rows, valid
     return torch.where(valid.unsqueeze(1), rows, 0.0), valid
 
 

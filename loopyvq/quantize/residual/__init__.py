@@ -60,7 +60,8 @@ def residual_walk(
     if prefers_compiled(latents):
         with_gram = prefers_gram(latents, codes, gains)
         table = _table(codes, gains, with_gram, cache or TableCache())
-        return compiled_path().compiled_walk(latents, sigma, table, limits)
+        walk: Walk = compiled_path().compiled_walk(latents, sigma, table, limits)
+        return walk
     codebooks = gains[:, None, None] * codes
     if latents.is_cuda or torch.compiler.is_compiling():
         return dense_walk(latents, codebooks, sigma, limits)
@@ -101,7 +102,8 @@ def beam_walk(
     """
     if prefers_compiled(latents):
         table = _table(codes, gains, True, cache or TableCache())
-        return compiled_path().compiled_beam(latents, sigma, table, limits, size, costs)
+        found: Walk = compiled_path().compiled_beam(latents, sigma, table, limits, size, costs)
+        return found
     return dense_beam(latents, gains[:, None, None] * codes, sigma, limits, size, costs)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from loopyvq.ops.simd import BLOCK, blend_least, hits, least, lowest_bit, shift_least
-from loopyvq.quantize.residual.kernels import error_of
+from loopyvq.quantize.residual.kernels import energy_of, take_step, write_error
 
 __all__ = ["beam_rows"]
 
@@ -21,7 +21,7 @@ _PAD = -1
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def _fresh_scores(at, error, unit, gain, table, work):
+def _fresh_scores(at, error, gain, table, work):
     """Compute the scores of one path from its residual; give the size of the centred residual."""
     half, drift, centred, centre = table
     blocks, reach = half.shape[0] // BLOCK, 0.0
@@ -30,14 +30,14 @@ def _fresh_scores(at, error, unit, gain, table, work):
     work[:] = 0.0
     shift_least(at, work.ctypes.data, half.ctypes.data, drift_at, gain, np.float32(0), blocks)
     for j in range(error.shape[0]):
-        value = np.float32(error[j] / unit - np.float64(gain) * centre[j])
+        value = np.float32(error[j] - np.float64(gain) * centre[j])
         reach += np.float64(value) * np.float64(value)
         row = centred.ctypes.data + pitch * j
         shift_least(at, at, row, drift_at, -value, np.float32(0), blocks)
     return np.sqrt(reach)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
 @no_type_check
 def _insert(costs, parents, symbols, count, most, cost, parent, symbol):
     """Put an extension among the cheapest, in order; the earlier one wins a tie."""
@@ -55,7 +55,7 @@ def _insert(costs, parents, symbols, count, most, cost, parent, symbol):
     return min(count + 1, most)
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
 @no_type_check
 def _note(values, cost):
     """Put a value among the least ones, in order."""
@@ -68,7 +68,7 @@ def _note(values, cost):
     values[place] = cost
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
 @no_type_check
 def _upper_bound(scores, lows, bases, caps, doubts, paths, factor, prices, weight, values):
     """Give a cost that enough extensions by codes do not exceed for certain.
@@ -94,7 +94,7 @@ def _upper_bound(scores, lows, bases, caps, doubts, paths, factor, prices, weigh
     return values[values.shape[0] - 1]
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
 @no_type_check
 def _candidates(scores, limit, prices, weight, size, path, found, count):
     """Add every extension of a path whose score is at most a limit."""
@@ -117,16 +117,17 @@ def _candidates(scores, limit, prices, weight, size, path, found, count):
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
 @no_type_check
-def _centred_square(error, unit, gain, centre):
+def _centred_square(latents, i, sums, row, sigma, gain, centre):
     """Give the squared norm of the centred residual, to float64 rounding."""
-    total, inverse, shift = 0.0, 1.0 / unit, np.float64(gain)
-    for j in range(error.shape[0]):
-        left = error[j] * inverse - shift * centre[j]
+    total, inverse, shift = 0.0, 1.0 / np.float64(sigma), np.float64(gain)
+    for j in range(centre.shape[0]):
+        error = np.float64(latents[i, j]) - np.float64(sums[row, j] * sigma)
+        left = error * inverse - shift * centre[j]
         total += left * left
     return total
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
 @no_type_check
 def _extend(i, turn, now, paths, table, problem, options, costs, store, room):
     """Find the cheapest extensions of all paths, in order; returns how many there are."""
@@ -134,8 +135,8 @@ def _extend(i, turn, now, paths, table, problem, options, costs, store, room):
     latents, sigma = problem
     most, kept, dummies = options
     prices, dummy_price, least_price, price_span, rate = costs
-    scores, totals, energies, spent, squares, lows, doubts = store
-    bases, caps, values, found, chosen, error, candidate = room
+    scores, sums, energies, spent, squares, lows, doubts = store
+    bases, caps, values, found, chosen, candidate = room
     unit, gain = np.float64(sigma), gains[turn]
     square, factor = unit * unit, 2.0 * np.float64(gain)
     weight = np.float32(rate / factor)
@@ -165,9 +166,9 @@ def _extend(i, turn, now, paths, table, problem, options, costs, store, room):
         lowest = bases[path] + factor * (found[0][a] - doubts[path])
         if number == most and lowest > total_costs[most - 1]:
             continue
-        for j in range(candidate.shape[0]):
-            candidate[j] = totals[now, path, j] + gain * codes[code, j]
-        energy = error_of(latents, i, candidate, sigma, error)
+        energy = take_step(
+            latents, i, sums, now * most + path, sigma, codes, code, gain, candidate, 0
+        )
         if dummies and not energy < kept * energies[now, path]:
             continue
         cost = energy / square + rate * (spent[now, path] + np.float64(prices[code]))
@@ -175,46 +176,51 @@ def _extend(i, turn, now, paths, table, problem, options, costs, store, room):
     return number
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", inline="always")
 @no_type_check
 def _grow(i, turn, now, number, table, problem, costs, store, sizes, history, room):
     """Turn the chosen extensions into the paths of the next turn."""
     codes, gains, gram, drift, _, half, centred, centre, fresh = table
     latents, sigma = problem
     prices, dummy_price, _, _, rate = costs
-    scores, totals, energies, spent, squares, lows, _ = store
+    scores, sums, energies, spent, squares, lows, _ = store
+    most = scores.shape[1]
     chosen, error, blank = room
-    unit, blocks, pitch = np.float64(sigma), scores.shape[2] // BLOCK, 4 * scores.shape[2]
+    blocks, pitch = scores.shape[2] // BLOCK, 4 * scores.shape[2]
     then, gain = 1 - now, gains[turn]
     for child in range(number):
         parent, code = chosen[1][child], chosen[2][child]
-        for before in range(turn):
-            history[then, child, before] = history[now, parent, before]
+        for past in range(turn):
+            history[then, child, past] = history[now, parent, past]
         history[then, child, turn] = code
         step, row, price = np.float32(0), 0, dummy_price
         if code >= 0:
             step, row, price = gain, code, np.float64(prices[code])
-        for j in range(codes.shape[1]):
-            totals[then, child, j] = totals[now, parent, j]
-            if code >= 0:
-                totals[then, child, j] += gain * codes[code, j]
+        origin, target = now * most + parent, then * most + child
+        if code >= 0:
+            energies[then, child] = take_step(
+                latents, i, sums, origin, sigma, codes, code, gain, sums, target
+            )
+        else:
+            energies[then, child] = energies[now, parent]
+            for j in range(sums.shape[1]):
+                sums[target, j] = sums[origin, j]
         spent[then, child] = spent[now, parent] + price
-        energies[then, child] = error_of(latents, i, totals[then, child], sigma, error)
         if turn + 1 == gains.shape[0]:
             continue
         following = gains[turn + 1]
-        at = scores.ctypes.data + pitch * (then * scores.shape[1] + child)
-        squares[then, child] = _centred_square(error, unit, following, centre)
+        at = scores.ctypes.data + pitch * target
+        squares[then, child] = _centred_square(latents, i, sums, target, sigma, following, centre)
         if fresh[turn + 1]:
+            write_error(latents, i, sums, target, sigma, error)
             basis = (half, drift, centred, centre)
-            sizes[then, child] = _fresh_scores(at, error, unit, following, basis, blank)
+            sizes[then, child] = _fresh_scores(at, error, following, basis, blank)
             lows[then, child] = least(at, blocks)
         else:
-            origin = scores.ctypes.data + pitch * (now * scores.shape[1] + parent)
-            lows[then, child] = shift_least(
-                at, origin, gram.ctypes.data + pitch * row, drift.ctypes.data,
-                step, following - gain, blocks,
-            )  # fmt: skip
+            source = scores.ctypes.data + pitch * origin
+            row_at, drift_at = gram.ctypes.data + pitch * row, drift.ctypes.data
+            change = following - gain
+            lows[then, child] = shift_least(at, source, row_at, drift_at, step, change, blocks)
             sizes[then, child] = sizes[now, parent]
         if rate > 0:
             weight = np.float32(rate / (2.0 * np.float64(following)))
@@ -234,27 +240,25 @@ def beam_rows(
     unit, width, turns = np.float64(sigma), latents.shape[1], gains.shape[0]
     pitch = scored.shape[1]
     blocks, capacity = pitch // BLOCK, most * codes.shape[0]
-    scores, totals = (
-        np.empty((2, most, pitch), np.float32),
-        np.empty((2, most, width), latents.dtype),
-    )
+    scores = np.empty((2, most, pitch), np.float32)
+    sums = np.empty((2 * most, width), latents.dtype)
     energies, spent, squares = np.empty((2, most)), np.empty((2, most)), np.empty((2, most))
     sizes, lows, doubts = np.empty((2, most)), np.empty((2, most), np.float32), np.empty(most)
-    store = (scores, totals, energies, spent, squares, lows, doubts)
+    store = (scores, sums, energies, spent, squares, lows, doubts)
     history, best = np.empty((2, most, turns), np.int64), np.empty(turns, np.int64)
     found = (np.empty(capacity), np.empty(capacity, np.int64), np.empty(capacity, np.int64))
     chosen = (np.empty(most), np.empty(most, np.int64), np.empty(most, np.int64))
     error, blank = np.empty(width), np.empty(pitch, np.float32)
-    total, candidate = np.empty(width, latents.dtype), np.empty(width, latents.dtype)
-    choosing = (np.empty(most), np.empty(most), np.empty(most), found, chosen, error, candidate)
+    candidate = np.empty((1, width), latents.dtype)
+    choosing = (np.empty(most), np.empty(most), np.empty(most), found, chosen, candidate)
     options = (most, kept, dummies)
     for i in range(start, end):
         now, paths, rate = 0, 1, rates[i]
         costs = (prices[0], prices[1], prices[2], prices[3], rate)
-        totals[0, 0] = 0
+        sums[0] = 0
         spent[0, 0] = 0.0
-        energies[0, 0] = error_of(latents, i, totals[0, 0], sigma, error)
-        squares[0, 0] = _centred_square(error, unit, gains[0], centre)
+        energies[0, 0] = energy_of(latents, i, sums, 0, sigma)
+        squares[0, 0] = _centred_square(latents, i, sums, 0, sigma, gains[0], centre)
         scores[0, 0] = scored[i - first]
         sizes[0, 0] = reach[i - first]
         weight = np.float32(rate / (2.0 * np.float64(gains[0])))
@@ -281,12 +285,11 @@ def beam_rows(
             _grow(i, turn, now, paths, table, problem, costs, store, sizes, history, room)
             now = 1 - now
         lengths[i] = best_length
-        total[:] = 0
-        norms[i, 0] = np.sqrt(error_of(latents, i, total, sigma, error)) / unit
+        sums[0] = 0
+        norms[i, 0] = np.sqrt(energy_of(latents, i, sums, 0, sigma)) / unit
         for turn in range(turns):
             code = best[turn] if turn < best_length else _PAD
             emitted[i, turn] = code
             if code >= 0:
-                for j in range(width):
-                    total[j] += gains[turn] * codes[code, j]
-            norms[i, turn + 1] = np.sqrt(error_of(latents, i, total, sigma, error)) / unit
+                take_step(latents, i, sums, 0, sigma, codes, code, gains[turn], sums, 0)
+            norms[i, turn + 1] = np.sqrt(energy_of(latents, i, sums, 0, sigma)) / unit

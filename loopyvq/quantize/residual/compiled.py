@@ -32,8 +32,8 @@ __all__ = ["MULTIPLE", "compiled_beam", "compiled_walk"]
 MULTIPLE = BLOCK
 """Tables must be padded to a multiple of this."""
 
-# Scores per block: two megabytes, which stay in a core's cache from the product to the last turn.
-_SCORES_PER_BLOCK = 1 << 19
+# Scores per block and thread: a megabyte, which stays in a core's cache until the last turn.
+_SCORES_PER_BLOCK = 1 << 18
 _FEWEST_ROWS = 64
 # Rows that are worth a thread of their own.
 _ROWS_PER_THREAD = 64
@@ -48,11 +48,9 @@ def compiled_walk(
     totals = torch.zeros_like(latents)
     codes = torch.full((count, turns), PAD)
     lengths = torch.zeros(count, dtype=torch.int64)
-    energies = latents.double().square().sum(dim=1)
     norms = torch.empty(count, turns + 1, dtype=torch.float64)
-    norms[:, 0] = energies.sqrt() / sigma.double()
-    arrays = _Arrays(latents, sigma, table, limits, (totals, energies, codes, lengths, norms))
-    rows_per_block = max(_FEWEST_ROWS, _SCORES_PER_BLOCK // len(table.centred))
+    arrays = _Arrays(latents, sigma, table, limits, (totals, codes, lengths, norms))
+    rows_per_block = _rows_per_block(table)
     with full_float32(), _threads() as threads:
         for start in range(0, count, rows_per_block):
             arrays.run(np.arange(start, min(start + rows_per_block, count)), threads)
@@ -75,7 +73,7 @@ def compiled_beam(
     codes = torch.empty(count, turns, dtype=torch.int64)
     lengths = torch.empty(count, dtype=torch.int64)
     norms = torch.empty(count, turns + 1, dtype=torch.float64)
-    state = (torch.zeros_like(latents), *(torch.empty(0) for _ in range(4)))
+    state = (torch.zeros_like(latents), *(torch.empty(0) for _ in range(3)))
     arrays = _Arrays(latents, sigma, table, limits, state)
     fresh = np.zeros(turns, bool)
     fresh[[first for first, _ in table.segments]] = True
@@ -89,7 +87,7 @@ def compiled_beam(
     prices = torch.nn.functional.pad(costs.prices.float(), (0, width - len(costs.prices)))
     lowest, highest = float(costs.prices.min()), float(costs.prices.max())
     prepared_prices = (prices.numpy(), costs.dummy_price, lowest, highest - lowest)
-    rows_per_block = max(_FEWEST_ROWS, _SCORES_PER_BLOCK // width)
+    rows_per_block = _rows_per_block(table)
     with full_float32(), _threads() as threads:
         for first in range(0, count, rows_per_block):
             rows = np.arange(first, min(first + rows_per_block, count))
@@ -114,6 +112,11 @@ def compiled_beam(
 
             _share(part, len(rows), threads)
     return Walk(codes, lengths, norms, norms[:, -1] <= limits.threshold)
+
+
+def _rows_per_block(table: GramTable) -> int:
+    rows = max(_FEWEST_ROWS, _SCORES_PER_BLOCK // len(table.centred))
+    return rows * torch.get_num_threads()
 
 
 def _share(
@@ -168,8 +171,7 @@ class _Arrays:
             1.0 - limits.min_gain,
             limits.dummies,
         )
-        rows = max(_FEWEST_ROWS, _SCORES_PER_BLOCK // len(table.centred))
-        rows = min(rows, len(latents))
+        rows = min(_rows_per_block(table), len(latents))
         self.scores = torch.empty(rows, len(table.centred))
         self.centred = torch.empty(rows, latents.shape[1])
         self.reach, self.level = np.empty(rows), np.empty(rows)

@@ -10,44 +10,64 @@ from numba import njit
 
 from loopyvq.ops.simd import BLOCK, hits, least, lowest_bit, num_hits, shift_least
 
-__all__ = ["centre_rows", "greedy_turns"]
+__all__ = ["centre_rows", "energy_of", "greedy_turns", "take_step", "write_error"]
 
 _CONTINUE = -2
 # Exact distances closer than their own float64 rounding tie, and the lowest index wins.
 _TIE = 2.0**-50
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+# Sums in whatever order is fast; but no fused products, which the decoder does not have.
+_ANY_ORDER = {"reassoc"}
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_ANY_ORDER)
 @no_type_check
-def sum_of_squares(values):
-    """Add squares in whatever order is fast."""
-    total = 0.0
-    for j in range(values.shape[0]):
-        total += values[j] * values[j]
-    return total
+def energy_of(latents, i, sums, row, sigma):
+    """Give the squared error of what the decoder makes of a sum."""
+    energy = 0.0
+    for j in range(sums.shape[1]):
+        left = np.float64(latents[i, j]) - np.float64(sums[row, j] * sigma)
+        energy += left * left
+    return energy
+
+
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_ANY_ORDER)
+@no_type_check
+def take_step(latents, i, sums, row, sigma, codes, code, gain, target, place):
+    """Write a sum with one more code to a place, and give its squared error."""
+    energy = 0.0
+    for j in range(sums.shape[1]):
+        total = sums[row, j] + gain * codes[code, j]
+        target[place, j] = total
+        left = np.float64(latents[i, j]) - np.float64(total * sigma)
+        energy += left * left
+    return energy
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def error_of(latents, i, total, sigma, error):
-    """Write the error of what the decoder makes of a sum, and give its square."""
-    for j in range(total.shape[0]):
-        error[j] = np.float64(latents[i, j]) - np.float64(total[j] * sigma)
-    return sum_of_squares(error)
+def write_error(latents, i, sums, row, sigma, error):
+    """Write the error of what the decoder makes of a sum, in units of sigma."""
+    unit = np.float64(sigma)
+    for j in range(sums.shape[1]):
+        error[j] = (np.float64(latents[i, j]) - np.float64(sums[row, j] * sigma)) / unit
 
 
-@njit(nogil=True, cache=True, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy", fastmath=_ANY_ORDER)
 @no_type_check
-def distance_to(error, unit, codes, code, gain, work):
+def distance_to(error, codes, code, gain):
     """Give the exact squared distance of a residual from a code."""
+    distance = 0.0
     for j in range(error.shape[0]):
-        work[j] = error[j] / unit - np.float64(gain * codes[code, j])
-    return sum_of_squares(work)
+        left = error[j] - np.float64(gain * codes[code, j])
+        distance += left * left
+    return distance
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
-def nearest_exactly(scores, limit, padding, blocks, error, unit, codes, gain, work):
+def nearest_exactly(scores, limit, padding, blocks, error, codes, gain):
     """Choose by float64 distance among the codes whose scores are at most a limit."""
     size = codes.shape[0]
     best, winner = np.inf, -1
@@ -59,13 +79,13 @@ def nearest_exactly(scores, limit, padding, blocks, error, unit, codes, gain, wo
             bits &= bits - np.uint64(1)
             if code >= size:  # padding, met only where the limit is infinite
                 break
-            distance = distance_to(error, unit, codes, code, gain, work)
+            distance = distance_to(error, codes, code, gain)
             if distance < best - _TIE * best or winner < 0:
                 best, winner = distance, code
     if winner < 0:  # no score is a number: compare with every code
-        best, winner = distance_to(error, unit, codes, 0, gain, work), 0
+        best, winner = distance_to(error, codes, 0, gain), 0
         for code in range(1, size):
-            distance = distance_to(error, unit, codes, code, gain, work)
+            distance = distance_to(error, codes, code, gain)
             if distance < best - _TIE * best:
                 best, winner = distance, code
     return winner
@@ -100,18 +120,21 @@ def greedy_turns(
     codes, gains, gram, drift, bound = table
     latents, sigma = problem
     thresholds, depths, min_length, kept, dummies = limits
-    totals, energies, emitted, lengths, norms = state
+    totals, emitted, lengths, norms = state
     unit, width, blocks = np.float64(sigma), latents.shape[1], scores.shape[1] // BLOCK
     pitch, drift_at = 4 * scores.shape[1], drift.ctypes.data
-    error, left, work = np.empty(width), np.empty(width), np.empty(width)
-    candidate = np.empty(width, totals.dtype)
+    error, sums = np.empty(width), np.empty((2, width), totals.dtype)
     for a in range(start, end):
         i, at = rows[a], scores.ctypes.data + pitch * a
-        previous, step = 0, np.float32(0)
+        now, previous, step = 0, 0, np.float32(0)
+        for j in range(width):
+            sums[now, j] = totals[i, j]
+        energy = energy_of(latents, i, sums, now, sigma)
+        norm = np.sqrt(energy) / unit
+        norms[i, first] = norm
         active[a] = True
         for turn in range(first, last):
-            close = np.sqrt(energies[i]) / unit <= thresholds[i]
-            if turn >= depths[i] or (close and turn >= min_length):
+            if turn >= depths[i] or (norm <= thresholds[i] and turn >= min_length):
                 active[a] = False
                 break
             gain = gains[turn]
@@ -125,18 +148,17 @@ def greedy_turns(
             limit = np.float32(best + doubt)
             count, code = num_hits(at, limit, blocks)
             if count != 1:
-                error_of(latents, i, totals[i], sigma, error)
-                code = nearest_exactly(at, limit, drift_at, blocks, error, unit, codes, gain, work)
-            for j in range(width):
-                candidate[j] = totals[i, j] + gain * codes[code, j]
-            energy = error_of(latents, i, candidate, sigma, left)
-            if dummies and not energy < kept * energies[i]:
-                step = np.float32(0)
-                code = _CONTINUE
+                write_error(latents, i, sums, now, sigma, error)
+                code = nearest_exactly(at, limit, drift_at, blocks, error, codes, gain)
+            left = take_step(latents, i, sums, now, sigma, codes, code, gain, sums, 1 - now)
+            if dummies and not left < kept * energy:
+                step, code = np.float32(0), _CONTINUE
             else:
-                totals[i] = candidate
-                energies[i] = energy
-                previous, step = code, gain
+                now, energy, previous, step = 1 - now, left, code, gain
+                norm = np.sqrt(energy) / unit
             emitted[i, turn] = code
             lengths[i] = turn + 1
-            norms[i, turn + 1] = np.sqrt(energies[i]) / unit
+            norms[i, turn + 1] = norm
+        if active[a] and last < gains.shape[0]:
+            for j in range(width):
+                totals[i, j] = sums[now, j]
