@@ -18,21 +18,28 @@ from torch import Tensor, nn
 
 from loopyvq.config import config_to_dict, parse_config
 from loopyvq.errors import CheckpointError, ConfigError, LoopyVQError
-from loopyvq.models import Tokenizer, TokenizerConfig
+from loopyvq.models import ARCHITECTURES, Tokenizer
+from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
 
 __all__ = [
+    "CODING_PREFIX",
     "Saved",
+    "load_prior",
     "load_tokenizer",
     "load_weights",
     "model_identity",
     "read_tensors",
+    "save_prior",
     "save_tokenizer",
+    "tokenizer_file",
     "write_atomically",
     "write_tensors",
 ]
 
 _FORMAT_VERSION = 1
 _HEADER = "loopyvq"
+CODING_PREFIX = "coding."
+"""Names of tensors that belong to the entropy coder and to no network."""
 
 
 class Saved(NamedTuple):
@@ -167,15 +174,32 @@ def save_tokenizer(path: str | Path, tokenizer: Tokenizer, **notes: Any) -> None
         CheckpointError: the file cannot be written.
     """
     config = config_to_dict(tokenizer.config)
-    write_tensors(Path(path), "tokenizer", tokenizer.state_dict(), config=config, notes=notes)
+    header = {"architecture": tokenizer.architecture, "config": config, "notes": notes}
+    write_tensors(Path(path), "tokenizer", tokenizer.state_dict(), **header)
+
+
+def tokenizer_file(path: str | Path) -> Path:
+    """Find the file of a tokenizer.
+
+    Args:
+        path: the file itself, or a folder as for `load_tokenizer`.
+
+    Returns:
+        The file, which may be missing.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    found = [path / f"{name}.safetensors" for name in ("best", "last", "model")]
+    return next((file for file in found if file.is_file()), found[0])
 
 
 def load_tokenizer(path: str | Path, device: str | torch.device = "cpu") -> Tokenizer:
     """Read a tokenizer.
 
     Args:
-        path: a file that `save_tokenizer` wrote, or the folder of a training run, whose best
-            model is taken.
+        path: a file that `save_tokenizer` wrote, the folder of a training run, whose best model
+            is taken, or the folder of a converted model.
         device: where to put it.
 
     Returns:
@@ -184,19 +208,67 @@ def load_tokenizer(path: str | Path, device: str | torch.device = "cpu") -> Toke
     Raises:
         CheckpointError: the file is missing, damaged or does not fit its own config.
     """
-    path = Path(path)
-    if path.is_dir():
-        found = [path / name for name in ("best.safetensors", "last.safetensors")]
-        path = next((file for file in found if file.is_file()), found[0])
+    path = tokenizer_file(path)
     tensors, header = read_tensors(path, "tokenizer")
+    tensors = {name: item for name, item in tensors.items() if not name.startswith(CODING_PREFIX)}
+    architecture = str(header.get("architecture", "loopy"))  # older files have no other
+    if architecture not in ARCHITECTURES:
+        raise CheckpointError(
+            f"{path} has the architecture {architecture}; this loopyvq knows "
+            f"{', '.join(ARCHITECTURES)}: install a newer one"
+        )
     try:
-        tokenizer = Tokenizer(parse_config(TokenizerConfig, header["config"]))
+        tokenizer = Tokenizer(parse_config(ARCHITECTURES[architecture], header["config"]))
     except (ConfigError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path} has a config that this loopyvq cannot read: {error}"
         ) from error
     load_weights(tokenizer, tensors, path)
     return tokenizer.to(device).eval()
+
+
+def save_prior(path: str | Path, prior: TamingPrior, **notes: Any) -> None:
+    """Write a prior.
+
+    Args:
+        path: where to.
+        prior: the model.
+        notes: values that JSON can hold.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    header = {"architecture": "taming", "config": config_to_dict(prior.config), "notes": notes}
+    write_tensors(Path(path), "prior", prior.state_dict(), **header)
+
+
+def load_prior(path: str | Path, device: str | torch.device = "cpu") -> TamingPrior:
+    """Read a prior.
+
+    Args:
+        path: a file that `save_prior` wrote, or the folder of a converted model.
+        device: where to put it.
+
+    Returns:
+        The prior, in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or does not fit its own config.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "prior.safetensors"
+    tensors, header = read_tensors(path, "prior")
+    try:
+        if header["architecture"] != "taming":
+            raise ConfigError(f"its architecture is {header['architecture']}")
+        prior = TamingPrior(parse_config(TamingPriorConfig, header["config"]))
+    except (ConfigError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} has a config that this loopyvq cannot read: {error}"
+        ) from error
+    load_weights(prior, tensors, path)
+    return prior.to(device).eval()
 
 
 def model_identity(tokenizer: Tokenizer) -> str:

@@ -5,16 +5,21 @@ import torch
 from safetensors.torch import save_file
 
 from loopyvq.checkpoint import (
+    load_prior,
     load_tokenizer,
     load_weights,
     model_identity,
     read_tensors,
+    save_prior,
     save_tokenizer,
     write_atomically,
     write_tensors,
 )
 from loopyvq.errors import BitstreamError, CheckpointError
-from loopyvq.models import Tokenizer
+from loopyvq.models import TamingConfig, Tokenizer
+from loopyvq.models.flat_prior import FlatPriorConfig
+from loopyvq.models.taming import plain_quantizer
+from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
 
 
 @pytest.fixture
@@ -90,6 +95,42 @@ def test_a_config_that_does_not_fit_is_named(saved):
     write_tensors(path, "tokenizer", state)
     with pytest.raises(CheckpointError, match="config"):
         load_tokenizer(path)
+
+
+def test_every_architecture_comes_back_and_an_unknown_one_is_named(tmp_path):
+    path = tmp_path / "model.safetensors"
+    config = TamingConfig(
+        base_channels=32, multipliers=(1,), attention_levels=(), quantizer=plain_quantizer(8, 4)
+    )
+    save_tokenizer(path, Tokenizer(config))
+    assert load_tokenizer(tmp_path).config == config
+    tensors, header = read_tensors(path, "tokenizer")
+    write_tensors(path, "tokenizer", tensors, architecture="newer", config=header["config"])
+    with pytest.raises(CheckpointError, match="architecture newer"):
+        load_tokenizer(path)
+
+
+def test_a_file_without_an_architecture_is_of_the_first_one(saved):
+    tokenizer, path = saved
+    tensors, header = read_tensors(path, "tokenizer")
+    write_tensors(path, "tokenizer", tensors, config=header["config"])
+    assert model_identity(load_tokenizer(path)) == model_identity(tokenizer)
+
+
+def test_a_prior_comes_back_to_the_last_bit(tmp_path):
+    sizes = FlatPriorConfig(vocabulary_size=8, context_length=6, layers=1, heads=2, width=4)
+    prior = TamingPrior(TamingPriorConfig(permuted_sites=3, prior=sizes))
+    save_prior(tmp_path / "prior.safetensors", prior, step=3)
+    loaded = load_prior(tmp_path)
+    assert loaded.config == prior.config
+    assert not loaded.training
+    for name, tensor in prior.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    write_tensors(tmp_path / "x", "prior", {}, architecture="newer", config={})
+    with pytest.raises(CheckpointError, match="cannot read: its architecture is newer"):
+        load_prior(tmp_path / "x")
+    with pytest.raises(CheckpointError, match="no file"):
+        load_prior(tmp_path / "none")
 
 
 def test_wrong_names_and_shapes_load_nothing():

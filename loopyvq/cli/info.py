@@ -3,11 +3,22 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loopyvq.cli.decompress import read_file
+from loopyvq.cli.options import add_device
+from loopyvq.cli.verify import verify_file
+
+if TYPE_CHECKING:
+    from loopyvq.coding import Chunk
+    from loopyvq.models import AnyTokenizerConfig
 
 _EXAMPLES = """\
 examples:
   loopyvq info runs/first
   loopyvq info tokens/photo.jpg.tokens
+  loopyvq info photo.jpg.lvq
+  loopyvq info photo.jpg.lvq --verify --model runs/first --original photo.jpg
 """
 
 
@@ -15,14 +26,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.epilog = _EXAMPLES
     parser.add_argument(
-        "path", metavar="PATH", help="a model file, the folder of a run, or a token file"
+        "path",
+        metavar="PATH",
+        help="a model file, the folder of a run, a token file or a compressed file",
     )
+    parser.add_argument(
+        "--verify", action="store_true", help="decode a compressed file and check its promise"
+    )
+    parser.add_argument("--model", metavar="MODEL", help="to verify an image")
+    parser.add_argument("--original", metavar="PATH", help="what the file was made from")
+    parser.add_argument("--codebook", metavar="FILE", help="of an array that does not store its")
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Describe a file."""
     path = Path(arguments.path)
-    print(_describe_tokens(path) if path.suffix == ".tokens" else _describe_model(path))
+    if path.suffix == ".lvq":
+        print(_describe_compressed(path))
+        if arguments.verify:
+            print(verify_file(path, arguments))
+    else:
+        print(_describe_tokens(path) if path.suffix == ".tokens" else _describe_model(path))
 
 
 def _describe_model(path: Path) -> str:
@@ -39,17 +64,24 @@ def _describe_model(path: Path) -> str:
     gains = ", ".join(f"{gain:.3f}" for gain in tokenizer.quantizer.gains().tolist())
     lines = [
         f"tokenizer {model_identity(tokenizer)}, {count:,} parameters",
-        f"images: {config.image_channels} channels, one site per {config.downsampling} x "
-        f"{config.downsampling} pixels",
-        f"networks: channels {list(config.channels)}, {config.encoder_blocks} + "
-        f"{config.decoder_blocks} blocks per level{', attention' if config.attention else ''}",
+        f"{_subject(config)}: {config.image_channels} channels, one site per "
+        f"{config.downsampling} x {config.downsampling} pixels",
+        f"networks: {tokenizer.architecture}, channels {list(config.channels)}, "
+        f"{config.encoder_blocks} + {config.decoder_blocks} blocks per level"
+        f"{', attention' if config.attention else ''}",
         f"loop: {loop.transform}, {loop.codebook_size} codes of width {loop.codebook_dim}, "
         f"up to {loop.max_depth} turns, threshold {loop.threshold:g} unless told otherwise",
         f"gains: {gains}",
-        "mean length on the training images at some thresholds:",
-        *(f"  {t:.3f}  {n:g} tokens per site" for t, n in zip(thresholds, lengths, strict=True)),
     ]
+    if bool(curve.started):
+        lines.append("mean length on the training images at some thresholds:")
+        pairs = zip(thresholds, lengths, strict=True)
+        lines += [f"  {threshold:.3f}  {length:g} tokens per site" for threshold, length in pairs]
     return "\n".join(lines)
+
+
+def _subject(config: "AnyTokenizerConfig") -> str:
+    return "label maps" if getattr(config, "label_maps", False) else "images"
 
 
 def _describe_tokens(path: Path) -> str:
@@ -72,3 +104,31 @@ def _describe_tokens(path: Path) -> str:
     for spelling in SPELLINGS:
         lines.append(f"  {spelling:<12} {len(spell(tokens, spelling, file.codebook_size))}")
     return "\n".join(lines)
+
+
+def _describe_compressed(path: Path) -> str:
+    from loopyvq.coding import read_container
+
+    data = read_file(path)
+    header, chunks = read_container(data, partial=True)
+    sizes = f"{header.height} x {header.width}"
+    about = f"{sizes} pixels, {header.channels} channels" if header.channels else f"{sizes} numbers"
+    kind = "tokenizer" if header.channels else "codebook"
+    needs = f"{kind} {header.model}" if header.model.strip("0") else "no model"
+    lines = [
+        f"{about}, {len(data)} bytes, {8 * len(data) / max(1, header.height * header.width):.3f} "
+        f"bits for each",
+        f"mode {header.mode}, up to {header.max_depth} turns, needs {needs}",
+        f"threshold {header.threshold:.6g}, {_promise(chunks, header.num_chunks)}",
+    ]
+    if header.target:
+        lines.append(f"made for {header.target}: {header.target_value:.6g}")
+    lines.append(f"chunks: {len(chunks)} of {header.num_chunks}")
+    lines += [f"  {chunk.kind:<8} {len(chunk.payload)} bytes" for chunk in chunks]
+    return "\n".join(lines)
+
+
+def _promise(chunks: "Sequence[Chunk]", announced: int) -> str:
+    if len(chunks) < announced:
+        return "cut off: no promise"
+    return "kept at every site" if chunks and chunks[-1].kind == "escape" else "no promise"

@@ -21,7 +21,12 @@ COMMANDS = {
     "encode": "turn images into token files",
     "decode": "turn token files back into images",
     "evaluate": "measure reconstructions and their cost",
-    "info": "show what a model, a run or a token file holds",
+    "convert": "convert models of taming-transformers and diffusers, both ways",
+    "compress": "turn images and arrays into small files, at any rate, within a bound",
+    "decompress": "turn these files back into images and arrays",
+    "verify": "decode files and check what they promise",
+    "tables": "fit the entropy tables of a model, for smaller files",
+    "info": "show what a model, a run or a file holds",
     "demo": "train for two minutes and show where the tokens go",
 }
 """Every command and its line of help; each is a module of this package."""

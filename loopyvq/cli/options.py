@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from loopyvq.models import Tokenizer
 
-__all__ = ["add_device", "add_model", "add_stop", "add_strict", "load_model"]
+__all__ = ["add_device", "add_model", "add_stop", "add_strict", "load_model", "open_device"]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
@@ -61,11 +61,18 @@ def load_model(arguments: argparse.Namespace) -> "Tokenizer":
 
     Raises:
         CheckpointError: the model cannot be read.
-        ConfigError: there is no such device, or the model has no such stop rule.
+        ConfigError: there is no such device, the model takes no images, or it has no such stop
+            rule.
     """
     from loopyvq.checkpoint import load_tokenizer
 
-    tokenizer = load_tokenizer(arguments.model, _device(arguments.device))
+    tokenizer = load_tokenizer(arguments.model, open_device(arguments.device))
+    channels = tokenizer.config.image_channels
+    if channels not in (1, 3) or getattr(tokenizer.config, "label_maps", False):
+        raise ConfigError(
+            f"{arguments.model} takes label maps or others of {channels} channels, not images: "
+            f"use it from Python"
+        )
     is_pull = tokenizer.config.quantizer.transform == "pull"
     stop = getattr(arguments, "stop", None)
     if stop is not None:
@@ -81,7 +88,18 @@ def load_model(arguments: argparse.Namespace) -> "Tokenizer":
     return tokenizer
 
 
-def _device(name: str) -> "torch.device":
+def open_device(name: str) -> "torch.device":
+    """Find a device by its name.
+
+    Args:
+        name: as torch calls it, or ``auto``.
+
+    Returns:
+        The device.
+
+    Raises:
+        ConfigError: there is no such device.
+    """
     import torch
 
     if name == "auto":

@@ -6,7 +6,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.evaluation import ImageResult, PointResult
-from loopyvq.models import TokenizerConfig
+from loopyvq.models import AnyTokenizerConfig
 
 __all__ = ["DemoPhoto", "DemoResult"]
 
@@ -46,7 +46,7 @@ class DemoResult(NamedTuple):
     photos: list[DemoPhoto]
     points: list[PointResult]
     fixed_depth: list[PointResult]
-    config: TokenizerConfig
+    config: AnyTokenizerConfig
     num_parameters: int
     steps: int
     training_s: float

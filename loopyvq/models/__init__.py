@@ -1,5 +1,19 @@
 """The networks: encoder, loop and decoder as one tokenizer."""
 
-from loopyvq.models.tokenizer import Reconstruction, Tokenizer, TokenizerConfig
+from loopyvq.models.taming import TamingConfig
+from loopyvq.models.tokenizer import (
+    ARCHITECTURES,
+    AnyTokenizerConfig,
+    Reconstruction,
+    Tokenizer,
+    TokenizerConfig,
+)
 
-__all__ = ["Reconstruction", "Tokenizer", "TokenizerConfig"]
+__all__ = [
+    "ARCHITECTURES",
+    "AnyTokenizerConfig",
+    "Reconstruction",
+    "TamingConfig",
+    "Tokenizer",
+    "TokenizerConfig",
+]

@@ -4,17 +4,21 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from loopyvq.errors import ConfigError
 from loopyvq.models.decoder import Decoder
 from loopyvq.models.encoder import Encoder
+from loopyvq.models.taming.config import TamingConfig
+from loopyvq.models.taming.decoder import TamingDecoder
+from loopyvq.models.taming.encoder import TamingEncoder
 from loopyvq.quantize import LoopConfig, LoopQuantizer, Quantized
+from loopyvq.quantize.gumbel import GumbelQuantizer
 from loopyvq.tokens import Tokens
 
-__all__ = ["Reconstruction", "Tokenizer", "TokenizerConfig"]
+__all__ = ["ARCHITECTURES", "AnyTokenizerConfig", "Reconstruction", "Tokenizer", "TokenizerConfig"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,16 @@ class TokenizerConfig:
             )
 
 
+AnyTokenizerConfig = TokenizerConfig | TamingConfig
+"""What a tokenizer can be made of; the kind of the config decides the networks."""
+
+ARCHITECTURES: dict[str, type[AnyTokenizerConfig]] = {
+    "loopy": TokenizerConfig,
+    "taming": TamingConfig,
+}
+"""Name of every architecture, as files hold it, and the class of its config."""
+
+
 class Reconstruction(NamedTuple):
     """What a training or evaluation pass gives.
 
@@ -80,7 +94,7 @@ class Tokenizer(nn.Module):
         image --encoder--> z_e --loop--> Tokens --sum--> z_q --decoder, told the lengths--> image
 
     Args:
-        config: the sizes.
+        config: the sizes; its class decides the architecture.
 
     Example:
         >>> tokenizer = Tokenizer(TokenizerConfig(channels=(8, 16))).eval()
@@ -90,18 +104,19 @@ class Tokenizer(nn.Module):
         (torch.Size([1, 3, 5]), torch.Size([1, 3, 20, 33]))
     """
 
-    def __init__(self, config: TokenizerConfig) -> None:
+    def __init__(self, config: AnyTokenizerConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.quantizer.codebook_dim
-        sizes = (config.image_channels, config.patch_size, config.channels)
-        self.encoder = Encoder(*sizes, config.encoder_blocks, config.attention, width)
-        self.quantizer = LoopQuantizer(config.quantizer)
-        self.decoder = Decoder(
-            *sizes, config.decoder_blocks, config.attention, width, config.quantizer.max_depth
-        )
+        self.encoder = _encoder_of(config)
+        self.quantizer = _quantizer_of(config)
+        self.decoder = _decoder_of(config)
         # What CPU and GPU convolutions want.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def architecture(self) -> str:
+        """The name of the networks' architecture, a key of `ARCHITECTURES`."""
+        return next(name for name, kind in ARCHITECTURES.items() if type(self.config) is kind)
 
     def latents(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b h w d"]:
         """Encode images without quantizing.
@@ -187,7 +202,7 @@ class Tokenizer(nn.Module):
             cues: whether the decoder sees lengths and threshold.
 
         Returns:
-            Images within [-1, 1].
+            Images within [-1, 1]; for label maps their logits.
 
         Raises:
             ValueError: the tokens have no sites of shape ``b h w``, or ``size`` does not belong
@@ -203,7 +218,9 @@ class Tokenizer(nn.Module):
         cued = torch.full((len(tokens.lengths),), cues, device=tokens.lengths.device)
         z_q = self.quantizer.decode(tokens)
         image = self._paint(z_q, tokens.lengths, threshold, cued)
-        return image[:, :, : size[0], : size[1]].clamp(-1, 1)
+        cropped = image[:, :, : size[0], : size[1]]
+        gives_logits = isinstance(self.config, TamingConfig) and self.config.label_maps
+        return cropped if gives_logits else cropped.clamp(-1, 1)
 
     @torch.no_grad()
     def reconstruct(
@@ -215,6 +232,25 @@ class Tokenizer(nn.Module):
         """Encode and decode images; see `encode` and `decode`."""
         tokens = self.encode(image, threshold, depth)
         return self.decode(tokens, threshold, (image.shape[2], image.shape[3]))
+
+    @torch.no_grad()
+    def paint(
+        self,
+        z_q: Float[Tensor, "b h w d"],
+        lengths: Int[Tensor, "b h w"],
+        threshold: float | Tensor | None = None,
+    ) -> Float[Tensor, "b c H W"]:
+        """Give the images of latents that are not those of tokens alone.
+
+        Args:
+            z_q: the latents, as the quantizer decodes them.
+            lengths: tokens per site, a cue for the decoder.
+            threshold: as in `decode`.
+
+        Returns:
+            Images of all sites, nominally in [-1, 1], not clamped.
+        """
+        return self._paint(z_q, lengths, threshold, None)
 
     def _paint(
         self,
@@ -231,3 +267,36 @@ class Tokenizer(nn.Module):
             cued = torch.ones(len(z_q), dtype=torch.bool, device=z_q.device)
         unit = z_q / self.quantizer.sigma.clone()
         return self.decoder(unit.permute(0, 3, 1, 2), lengths, limit.expand(lengths.shape), cued)
+
+
+def _encoder_of(config: AnyTokenizerConfig) -> nn.Module:
+    if isinstance(config, TamingConfig):
+        return TamingEncoder(config)
+    return Encoder(
+        config.image_channels,
+        config.patch_size,
+        config.channels,
+        config.encoder_blocks,
+        config.attention,
+        config.quantizer.codebook_dim,
+    )
+
+
+def _quantizer_of(config: AnyTokenizerConfig) -> LoopQuantizer:
+    if isinstance(config, TamingConfig) and config.assignment == "gumbel":
+        return GumbelQuantizer(config.quantizer, config.gumbel)
+    return LoopQuantizer(config.quantizer)
+
+
+def _decoder_of(config: AnyTokenizerConfig) -> nn.Module:
+    if isinstance(config, TamingConfig):
+        return TamingDecoder(config)
+    return Decoder(
+        config.image_channels,
+        config.patch_size,
+        config.channels,
+        config.decoder_blocks,
+        config.attention,
+        config.quantizer.codebook_dim,
+        config.quantizer.max_depth,
+    )

@@ -16,6 +16,8 @@ __all__ = ["nearest_code"]
 
 # Rows per block so that a block of scores (rows x codes x 4 bytes) stays in a core's cache.
 _SCORES_PER_BLOCK = 1 << 19
+# Exact distances closer than their own float64 rounding tie.
+_TIE = 2.0**-50
 
 
 def nearest_code(
@@ -29,7 +31,8 @@ def nearest_code(
         codebook: the codes, at least one, finite.
 
     Returns:
-        For each row, ``argmin_k |vector - codebook[k]|``; the lowest index among exact ties.
+        For each row, ``argmin_k |vector - codebook[k]|``; the lowest index among those that
+        float64 cannot tell apart.
 
     Raises:
         ValueError: the codebook is empty or the widths differ.
@@ -104,5 +107,6 @@ def _rank_exactly(
     num_rows, num_codes = vectors.shape[0], codes.shape[0]
     distance = (vectors[row] - codes[candidate]).square().sum(dim=1)
     least = distance.new_full((num_rows,), torch.inf).scatter_reduce(0, row, distance, "amin")
-    winner = torch.where(distance == least[row], candidate, num_codes)
+    tied = distance * (1.0 - _TIE) <= least[row]
+    winner = torch.where(tied, candidate, num_codes)
     return candidate.new_full((num_rows,), num_codes).scatter_reduce(0, row, winner, "amin")

@@ -1,5 +1,6 @@
 """Every row of docs/bad_input.md: what kind of bad input gets which line."""
 
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -49,7 +50,22 @@ def there(workspace, tmp_path, monkeypatch, tiny_config):
     tokens = (tmp_path / "0.png.tokens").read_bytes()
     (tmp_path / "half.tokens").write_bytes(tokens[: len(tokens) // 2])
     to_pil(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(tmp_path / "one.png")
+    bad_checkpoints(tmp_path)
     return tmp_path
+
+
+def bad_checkpoints(folder: Path) -> None:
+    """Checkpoints of taming that are no good, with a config that is."""
+    sizes = {"z_channels": 8, "resolution": 16, "in_channels": 3, "out_ch": 3, "ch": 32}
+    sizes |= {"ch_mult": [1, 1], "num_res_blocks": 1, "attn_resolutions": []}
+    params = {"embed_dim": 8, "n_embed": 16, "ddconfig": sizes}
+    model = {"model": {"target": "taming.models.vqgan.VQModel", "params": params}}
+    (folder / "vqgan.yaml").write_text(json.dumps(model))  # JSON is YAML
+    torch.save({"state_dict": {"quant_conv.bias": torch.zeros(9)}}, folder / "few.ckpt")
+    blob = (folder / "few.ckpt").read_bytes()
+    (folder / "half.ckpt").write_bytes(blob[: len(blob) // 2])
+    with zipfile.ZipFile(folder / "evil.ckpt", "w") as archive:
+        archive.writestr("evil/data.pkl", b"cposix\nsystem\n(S'touch hacked'\ntR.")
 
 
 @pytest.mark.parametrize(("situation", "command", "message"), rows(), ids=lambda text: text[:40])

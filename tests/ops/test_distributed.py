@@ -15,6 +15,7 @@ from loopyvq.ops.distributed import (
     gather_over_ranks,
     gather_rows_over_ranks,
     is_parallel,
+    mean_over_ranks,
     num_ranks,
     sum_over_ranks,
 )
@@ -25,6 +26,7 @@ def test_alone_nothing_changes():
     assert not is_parallel()
     assert num_ranks() == 1
     assert torch.equal(sum_over_ranks(values), values)
+    assert mean_over_ranks(values) is values
     assert torch.equal(gather_over_ranks(values), values)
     assert torch.equal(copy_from_first_rank(values), values)
     assert torch.equal(gather_rows_over_ranks(values, 5), values)
@@ -39,6 +41,7 @@ def run(rank, store):
     found = {
         "ranks": num_ranks(),
         "sum": sum_over_ranks(values).tolist(),
+        "mean": mean_over_ranks(values).tolist(),
         "joined": gather_over_ranks(values.reshape(2, 1)[:1]).tolist(),
         "rows": gather_rows_over_ranks(values.reshape(2, 1)[rank:], 5).tolist(),
         "none": gather_rows_over_ranks(values.reshape(2, 1)[: 2 * rank], 1).tolist(),
@@ -48,6 +51,7 @@ def run(rank, store):
     expected = {
         "ranks": 2,
         "sum": [3.0, 30.0],
+        "mean": [1.5, 15.0],
         "joined": [[1.0], [2.0]],
         "rows": [[1.0], [10.0], [20.0]],
         "none": [[2.0]],

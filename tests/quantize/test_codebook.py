@@ -130,3 +130,37 @@ def test_setting_codes_forgets_the_averages():
     assert codebook.mass.sum() == codebook.sums.sum() == codebook.usage.sum() == 0
     learn(codebook, assignments([[9.0], [8.0]], [0, 1]))
     torch.testing.assert_close(codebook.weight, torch.tensor([[7.2], [8.0]]))
+
+
+def test_prices_are_bits_as_a_share_of_their_mean():
+    codebook = Codebook(3, 1, "ema", 0.99, 0.0)
+    codebook.usage.copy_(torch.tensor([200.0, 100.0, 100.0]))
+    share = (codebook.usage + 1e-2 * codebook.usage.mean()).double()
+    share = share / share.sum()
+    bits = -share.log2()
+    expected = (bits / (share * bits).sum()).float()
+    torch.testing.assert_close(codebook.prices(), expected)
+    assert codebook.prices()[1:].tolist() == pytest.approx([4 / 3, 4 / 3], rel=0.02)
+
+
+def test_a_code_that_is_never_used_has_a_price_too():
+    codebook = Codebook(4, 1, "ema", 0.99, 0.0)
+    codebook.usage.copy_(torch.tensor([1e6, 1e6, 1e6, 0.0]))
+    prices = codebook.prices()
+    assert prices.isfinite().all()
+    assert prices.argmax() == 3
+    assert (prices > 0).all()
+
+
+@pytest.mark.parametrize("usage", [0.0, 1.0, 1e30])
+def test_codes_of_equal_usage_have_the_price_one(usage):
+    codebook = Codebook(5, 1, "ema", 0.99, 0.0)
+    codebook.usage.fill_(usage)
+    torch.testing.assert_close(codebook.prices(), torch.ones(5))
+
+
+@pytest.mark.parametrize("usage", [0.0, 7.0])
+def test_the_only_code_has_the_price_one(usage):
+    codebook = Codebook(1, 1, "ema", 0.99, 0.0)
+    codebook.usage.fill_(usage)
+    assert codebook.prices().tolist() == [1.0]

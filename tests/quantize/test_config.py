@@ -10,6 +10,7 @@ from loopyvq.quantize.config import LoopConfig
         ("codebook_size", 0),
         ("codebook_dim", 0),
         ("max_depth", 0),
+        ("beam_size", 0),
         ("min_length", 9),
         ("min_length", -1),
         ("threshold", -0.1),
@@ -36,3 +37,15 @@ def test_a_pull_has_one_stop_rule():
 def test_a_pull_cannot_be_asked_for_more_than_its_one_code():
     with pytest.raises(ConfigError, match="min_length is 1 at most, got 2"):
         LoopConfig(transform="pull", min_length=2)
+
+
+def test_a_pull_has_no_sums_to_keep():
+    with pytest.raises(ConfigError, match="beam_size must be 1"):
+        LoopConfig(transform="pull", beam_size=2)
+
+
+@pytest.mark.parametrize("transform", ["residual", "pull"])
+def test_a_price_per_code_needs_a_stop_rule_that_weighs(transform):
+    with pytest.raises(ConfigError, match="priced_codes needs stop = rate_distortion"):
+        LoopConfig(transform=transform, priced_codes=True)
+    assert LoopConfig(priced_codes=True, stop="rate_distortion").beam_size == 1

@@ -219,3 +219,22 @@ def test_the_weights_of_the_losses_add_up():
     expected = 0.5 * result.commitment_loss + 2.0 * result.codebook_loss
     torch.testing.assert_close(result.loss, expected)
     assert result.codebook_loss > 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"beam_size": 3}, {"stop": "rate_distortion", "priced_codes": True}]
+)
+def test_how_tokens_are_searched_for_may_change_at_any_time(options):
+    config = LoopConfig(**SMALL, **options)
+    configured, changed = LoopQuantizer(config), LoopQuantizer(LoopConfig(**SMALL))
+    greedy = LoopQuantizer.fit(latents(), LoopConfig(**SMALL))
+    for found in (configured, changed):
+        found.load_state_dict(greedy.state_dict())
+        found.eval()
+    for name, value in options.items():
+        setattr(changed, name, value)
+    expected = configured.encode(latents(), threshold=0.3)
+    tokens = changed.encode(latents(), threshold=0.3)
+    assert torch.equal(tokens.codes, expected.codes)
+    assert not torch.equal(tokens.codes, greedy.encode(latents(), threshold=0.3).codes)
+    assert torch.equal(greedy.decode(tokens), configured.decode(expected))

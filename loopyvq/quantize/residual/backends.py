@@ -1,12 +1,16 @@
-"""Which way the loop runs: the rules, all in one place, and how they were measured.
+"""Which way the loop runs: the rules, all in one place.
 
-- On a CPU with numba: the compiled kernel. `make bench-quantizer` compares it with the others.
-- On other devices, and where a graph is traced: the dense path.
+- On a CPU with numba: the compiled kernel, with a Gram matrix where that pays for itself.
+- On other devices, and where a graph is exported: the dense path.
 - Else: the direct path.
+
+`make bench-quantizer` times them against each other and against other libraries; the codes are the
+same.
 """
 
 import importlib
 import importlib.util
+import warnings
 from functools import cache
 from types import ModuleType
 
@@ -36,11 +40,23 @@ def prefers_gram(latents: Tensor, codes: Tensor, gains: Tensor) -> bool:
 
 @cache
 def compiled_path() -> ModuleType:
-    """Import the compiled path."""
+    """Import the compiled path, which compiles on first use."""
     return importlib.import_module("loopyvq.quantize.residual.compiled")
 
 
 @cache
 def has_numba() -> bool:
-    """Whether the compiled kernel can be had."""
-    return importlib.util.find_spec("numba") is not None
+    """Whether the compiled kernel can be had; warns where numba is installed and does not work."""
+    if importlib.util.find_spec("numba") is None:
+        return False
+    try:
+        compiled_path()
+    except Exception as error:  # whatever a broken installation raises
+        warnings.warn(
+            f"numba is installed but cannot be used ({error!r}): the loop runs on torch alone, "
+            "with the same codes, several times slower",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True

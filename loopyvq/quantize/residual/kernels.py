@@ -32,17 +32,14 @@ def energy_of(latents, i, sums, row, sigma):
     return energy
 
 
-@njit(nogil=True, cache=True, error_model="numpy", fastmath=_ANY_ORDER)
+@njit(nogil=True, cache=True, error_model="numpy")
 @no_type_check
 def take_step(latents, i, sums, row, sigma, codes, code, gain, target, place):
     """Write a sum with one more code to a place, and give its squared error."""
-    energy = 0.0
     for j in range(sums.shape[1]):
-        total = sums[row, j] + gain * codes[code, j]
-        target[place, j] = total
-        left = np.float64(latents[i, j]) - np.float64(total * sigma)
-        energy += left * left
-    return energy
+        target[place, j] = sums[row, j] + gain * codes[code, j]
+    # Added up as every other error: a code that changes nothing leaves the same to the last bit.
+    return energy_of(latents, i, target, place, sigma)
 
 
 @njit(nogil=True, cache=True, error_model="numpy")

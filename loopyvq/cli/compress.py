@@ -1,0 +1,251 @@
+"""``loopyvq compress``: images and arrays to small files."""
+
+import argparse
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from loopyvq.cli.options import add_device, add_strict, open_device
+from loopyvq.cli.outputs import add_jobs, in_jobs, output_path
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from loopyvq.codec import Codec
+    from loopyvq.codec.vector_codebook import VectorCodebook
+
+_EXAMPLES = """\
+examples:
+  loopyvq compress photo.jpg --model runs/first --threshold 0.25     every site within 0.25
+  loopyvq compress photos/ --model runs/first --quality 60 --jobs 2
+  loopyvq compress photo.jpg --model runs/first --max-bytes 8000
+  loopyvq compress vectors.npy --max-error 0.1                       every row within 0.1
+
+A threshold is a promise about latents, in units of their scale, and is kept at every site. The
+other wishes are about pixels and bytes: they are searched for, decoded and measured, and sites may
+then lie outside of the threshold unless --bound is given.
+"""
+_TARGETS = {
+    "target_psnr": ("psnr_db", "DB", "at least this PSNR, in dB"),
+    "target_ssim": ("ssim", "S", "at least this structural similarity"),
+    "target_bpp": ("rate_bpp", "BPP", "at most this many bits per pixel, the whole file counted"),
+    "max_bytes": ("num_bytes", "N", "at most this many bytes"),
+    "max_pixel_error": ("pixel_error", "N", "no level of a pixel off by more than this"),
+}
+
+
+class Wish(NamedTuple):
+    """What a file should be like.
+
+    Attributes:
+        model: path of the tokenizer.
+        device: where to run it.
+        threshold: or None.
+        quality: or None.
+        target: kind and value, or None.
+        stop: rule, or None for the usual one.
+        bound: whether to promise the threshold, or None for the usual.
+        mode: how tokens are coded.
+    """
+
+    model: str
+    device: str
+    threshold: float | None
+    quality: float | None
+    target: tuple[str, float] | None
+    stop: str | None
+    bound: bool | None
+    mode: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    from loopyvq.coding import MODES
+
+    parser.epilog = _EXAMPLES
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="images, folders, archives, 'samples', or .npy files of vectors",
+    )
+    parser.add_argument("--model", metavar="MODEL", help="the tokenizer; needed for images")
+    parser.add_argument("--out", default="compressed", metavar="DIR", help="default: %(default)s")
+    wish = parser.add_mutually_exclusive_group()
+    wish.add_argument(
+        "--threshold",
+        type=float,
+        metavar="T",
+        help="largest error of a site's latent, in units of their scale (default: the model's own)",
+    )
+    wish.add_argument("--quality", type=float, metavar="Q", help="1 (small) to 100 (faithful)")
+    for name, (_, metavar, line) in _TARGETS.items():
+        wish.add_argument(f"--{name.replace('_', '-')}", type=float, metavar=metavar, help=line)
+    wish.add_argument(
+        "--max-error", type=float, metavar="E", help="for arrays: largest error of a vector"
+    )
+    parser.add_argument(
+        "--bound",
+        action=argparse.BooleanOptionalAction,
+        help="promise the threshold at every site (default: with --threshold only)",
+    )
+    parser.add_argument("--stop", choices=("threshold", "rate_distortion"), help="stop rule")
+    parser.add_argument(
+        "--mode", choices=tuple(MODES), help="how tokens are coded (default: the smallest)"
+    )
+    parser.add_argument(
+        "--codebook", metavar="FILE", help="for arrays: a .npy of codes, in place of learned ones"
+    )
+    parser.add_argument(
+        "--by-reference", action="store_true", help="for arrays: do not store the codebook"
+    )
+    add_jobs(parser)
+    add_device(parser)
+    add_strict(parser)
+
+
+def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
+    """Compress images and arrays."""
+    from loopyvq.errors import DataError
+
+    written = 0
+    for source in arguments.inputs:
+        is_array = source.lower().endswith(".npy")
+        written += _compress_array(source, arguments) if is_array else _images(source, arguments)
+    if not written:
+        raise DataError("no image could be read")
+
+
+def _images(source: str, arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from loopyvq.checkpoint import write_atomically
+    from loopyvq.data import open_image_set
+    from loopyvq.errors import ConfigError
+
+    if arguments.model is None:
+        raise ConfigError("images need a model: give it with --model")
+    if arguments.max_error is not None or arguments.codebook is not None:
+        raise ConfigError("--max-error and --codebook are for arrays: give images a --threshold")
+    wish = _wish(arguments)
+    channels = _codec(wish.model, wish.device).tokenizer.config.image_channels
+    images = open_image_set(source, channels=channels, strict=arguments.strict)
+    items = ((key, image, wish) for key, image in images.images())
+    bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
+    written = 0
+    for (key, image, _), data in in_jobs(_compress_image, items, arguments.jobs):
+        path = output_path(arguments.out, key, ".lvq")
+        write_atomically(path, data)
+        bar.update()
+        bpp = 8 * len(data) / (image.shape[1] * image.shape[2])
+        tqdm.write(f"{path}  {len(data)} bytes, {bpp:.3f} bit/pixel")
+        written += 1
+    bar.close()
+    return written
+
+
+def _wish(arguments: argparse.Namespace) -> Wish:
+    given = vars(arguments)
+    wanted = [(kind, given[name]) for name, (kind, *_) in _TARGETS.items()]
+    targets = [(kind, value) for kind, value in wanted if value is not None]
+    return Wish(
+        arguments.model,
+        str(open_device(arguments.device)),
+        arguments.threshold,
+        arguments.quality,
+        targets[0] if targets else None,
+        arguments.stop,
+        arguments.bound,
+        arguments.mode or "context",
+    )
+
+
+@cache
+def _codec(model: str, device: str) -> "Codec":
+    from loopyvq.codec import Codec
+
+    return Codec.load(model, device)
+
+
+def _compress_image(item: "tuple[str, Tensor, Wish]") -> bytes:
+    """Compress one image, in whatever process."""
+    from loopyvq.codec import Target
+    from loopyvq.errors import ConfigError
+
+    key, image, wish = item
+    if image.shape[0] == 3 and bool((image == image[:1]).all()):
+        image = image[:1]  # a grey image in a file of colours
+    try:
+        return _codec(wish.model, wish.device).compress(
+            image,
+            wish.threshold,
+            quality=wish.quality,
+            target=None if wish.target is None else Target(*wish.target),
+            stop=wish.stop,
+            bound=wish.bound,
+            mode=wish.mode,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _compress_array(source: str, arguments: argparse.Namespace) -> int:
+    from loopyvq.checkpoint import write_atomically
+    from loopyvq.codec import compress_array
+    from loopyvq.errors import ConfigError
+
+    if arguments.max_error is None:
+        raise ConfigError("arrays need the largest error of a vector: give it with --max-error")
+    vectors = read_array(source)
+    data = compress_array(
+        vectors,
+        arguments.max_error,
+        codebook=read_codes(arguments.codebook),
+        store_codebook=not arguments.by_reference,
+        mode=arguments.mode or "adaptive",
+    )
+    path = output_path(arguments.out, Path(source).name, ".lvq")
+    write_atomically(path, data)
+    share = len(data) / max(1, vectors.nbytes)
+    print(f"{path}  {len(data)} bytes, {100 * share:.1f} % of {vectors.nbytes}")
+    return 1
+
+
+def read_array(path: str | Path) -> "np.ndarray":
+    """Read a .npy file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The array.
+
+    Raises:
+        DataError: it is missing or damaged, or holds objects.
+    """
+    import numpy as np
+
+    from loopyvq.errors import DataError
+
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"cannot read the array {path}: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path} holds several arrays: give a .npy file of one")
+    return array
+
+
+def read_codes(path: str | None) -> "VectorCodebook | None":
+    """Read a codebook that is given as a .npy file, if one is."""
+    from loopyvq.codec import codebook_of
+    from loopyvq.errors import ConfigError
+
+    if path is None:
+        return None
+    codes = read_array(path)
+    if codes.dtype.kind != "f":
+        raise ConfigError(f"a codebook must hold floats, {path} holds {codes.dtype}")
+    return codebook_of(codes)

@@ -1,0 +1,171 @@
+"""``loopyvq decompress``: files back to images and arrays."""
+
+import argparse
+import io
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from loopyvq.cli.compress import read_codes
+from loopyvq.cli.options import add_device, open_device
+from loopyvq.cli.outputs import add_jobs, in_jobs, input_files, output_path
+
+if TYPE_CHECKING:
+    from loopyvq.codec import Codec
+
+_EXAMPLES = """\
+examples:
+  loopyvq decompress compressed/ --model runs/first --out images/
+  loopyvq decompress photo.jpg.lvq --model runs/first --turns 2       a coarser image
+  loopyvq decompress half-a-download.lvq --model runs/first --partial
+  loopyvq decompress vectors.npy.lvq
+"""
+
+
+class Order(NamedTuple):
+    """A file and how to read it.
+
+    Attributes:
+        path: of the file.
+        name: of what comes of it, without a suffix.
+        model: path of the tokenizer, or None.
+        device: where to run it.
+        turns: first tokens to use, or None for all.
+        partial: whether it may be cut off.
+        codebook: path of an array's codebook, or None.
+        max_pixels: of an image or an array.
+    """
+
+    path: Path
+    name: str
+    model: str | None
+    device: str
+    turns: int | None
+    partial: bool
+    codebook: str | None
+    max_pixels: int
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("files", nargs="+", metavar="FILE", help=".lvq files, or folders of them")
+    parser.add_argument("--model", metavar="MODEL", help="the tokenizer; needed for images")
+    parser.add_argument("--out", default="decompressed", metavar="DIR", help="default: %(default)s")
+    parser.add_argument(
+        "--turns", type=int, metavar="N", help="use only the first N tokens of every site"
+    )
+    parser.add_argument(
+        "--partial", action="store_true", help="take what is there of files that were cut off"
+    )
+    parser.add_argument("--codebook", metavar="FILE", help="of arrays that do not store theirs")
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        default=200_000_000,
+        metavar="N",
+        help="refuse larger images and arrays (default: %(default)s)",
+    )
+    add_jobs(parser)
+    add_device(parser)
+
+
+def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
+    """Decompress files."""
+    from tqdm import tqdm
+
+    from loopyvq.checkpoint import write_atomically
+
+    device = str(open_device(arguments.device))
+    rest = (arguments.turns, arguments.partial, arguments.codebook, arguments.max_pixels)
+    orders = [
+        Order(path, name.removesuffix(".lvq"), arguments.model, device, *rest)
+        for path, name in input_files(arguments.files, ".lvq")
+    ]
+    bar = tqdm(total=len(orders), unit="file", leave=False, disable=None)
+    for order, (suffix, blob) in in_jobs(_decompress, orders, arguments.jobs):
+        # a.jpg becomes a.jpg.png: it may have a neighbour a.png.
+        ending = "" if order.name.lower().endswith(suffix) else suffix
+        path = output_path(arguments.out, order.name, ending)
+        write_atomically(path, blob)
+        bar.update()
+        tqdm.write(str(path))
+    bar.close()
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file whole.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        BitstreamError: it cannot be read.
+    """
+    from loopyvq.errors import BitstreamError
+
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BitstreamError(f"cannot read {path}: {error.strerror}") from error
+
+
+@cache
+def open_codec(model: str, device: str, max_pixels: int) -> "Codec":
+    """Load a model once per process.
+
+    Args:
+        model: path of the tokenizer.
+        device: where to run it.
+        max_pixels: of an image.
+
+    Returns:
+        The codec.
+    """
+    from loopyvq.codec import Codec, ReadingLimits
+
+    return Codec.load(model, device, ReadingLimits(max_pixels=max_pixels))
+
+
+def _decompress(order: Order) -> tuple[str, bytes]:
+    """Read one file, in whatever process, and write it in a common format."""
+    from loopyvq.coding import read_container
+    from loopyvq.errors import BitstreamError, ConfigError
+
+    data = read_file(order.path)
+    try:
+        header = read_container(data, order.partial).header
+        if not header.channels:
+            return ".npy", _array(data, order)
+        if order.model is None:
+            raise ConfigError("images need the model they were made with: give it with --model")
+        return ".png", _image(data, order, order.model)
+    except BitstreamError as error:
+        raise BitstreamError(f"{order.path}: {error}") from error
+
+
+def _image(data: bytes, order: Order, model: str) -> bytes:
+    from loopyvq.data import to_pil
+
+    codec = open_codec(model, order.device, order.max_pixels)
+    image = codec.decompress(data, order.turns, order.partial)
+    stream = io.BytesIO()
+    to_pil(image).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _array(data: bytes, order: Order) -> bytes:
+    import numpy as np
+
+    from loopyvq.codec import ReadingLimits, decompress_array
+
+    limits = ReadingLimits(max_pixels=order.max_pixels, max_sites=order.max_pixels)
+    codebook = read_codes(order.codebook)
+    vectors = decompress_array(data, codebook, order.turns, order.partial, limits)
+    stream = io.BytesIO()
+    np.save(stream, vectors, allow_pickle=False)
+    return stream.getvalue()

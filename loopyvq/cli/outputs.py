@@ -1,0 +1,121 @@
+"""Where commands put what they make, and how they share work among processes."""
+
+import argparse
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+__all__ = ["add_jobs", "in_jobs", "input_files", "output_path"]
+
+ItemT = TypeVar("ItemT")
+MadeT = TypeVar("MadeT")
+
+_AHEAD = 2
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Let a command work in several processes."""
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="processes to work in (default: 1)"
+    )
+
+
+def output_path(folder: str | Path, key: str, suffix: str) -> Path:
+    """Name an output inside a folder, never outside of it.
+
+    Args:
+        folder: where outputs go.
+        key: path or name of the input.
+        suffix: appended to the name.
+
+    Returns:
+        The path, with the input's folders.
+
+    Example:
+        >>> output_path("out", "../cats/1.png", ".lvq").as_posix()
+        'out/cats/1.png.lvq'
+    """
+    parts = [part for part in PurePosixPath(key).parts if part not in ("/", "..", ".")]
+    return Path(folder).joinpath(*parts[:-1], f"{parts[-1] if parts else 'image'}{suffix}")
+
+
+def input_files(names: Sequence[str], suffix: str) -> list[tuple[Path, str]]:
+    """List files with their names below the folders that were given.
+
+    Args:
+        names: files, or folders of them.
+        suffix: of the files in folders.
+
+    Returns:
+        Paths, and the names that outputs get.
+
+    Raises:
+        DataError: a path is missing, or a folder holds no such files.
+    """
+    from loopyvq.errors import DataError
+
+    found = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            files = sorted(path.rglob(f"*{suffix}"))
+            if not files:
+                raise DataError(f"there are no {suffix} files in {path}")
+            found += [(file, file.relative_to(path).as_posix()) for file in files]
+        elif path.is_file():
+            found.append((path, path.name))
+        else:
+            raise DataError(f"there is no file {path}")
+    return found
+
+
+def in_jobs(
+    work: Callable[[ItemT], MadeT], items: Iterable[ItemT], jobs: int
+) -> Iterator[tuple[ItemT, MadeT]]:
+    """Do the same work on many items, in order, a few ahead of what is asked for.
+
+    Args:
+        work: what to do; for several processes it and the items must be picklable.
+        items: taken one by one.
+        jobs: processes; 1 works in this one.
+
+    Yields:
+        Items and what was made of them.
+
+    Raises:
+        ConfigError: there are no jobs.
+    """
+    from loopyvq.errors import ConfigError
+
+    if jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {jobs}")
+    if jobs == 1:
+        for item in items:
+            yield item, work(item)
+        return
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _set_threads, (threads,)) as pool:
+        waiting: deque[tuple[ItemT, Future[MadeT]]] = deque()
+        try:
+            for item in items:
+                waiting.append((item, pool.submit(work, item)))
+                if len(waiting) > _AHEAD * jobs:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _set_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)

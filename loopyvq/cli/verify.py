@@ -1,0 +1,114 @@
+"""``loopyvq verify``: decode files and check what they promise."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from loopyvq.cli.compress import read_array, read_codes
+from loopyvq.cli.decompress import open_codec, read_file
+from loopyvq.cli.options import add_device, open_device
+from loopyvq.cli.outputs import input_files
+
+_EXAMPLES = """\
+examples:
+  loopyvq verify photo.jpg.lvq --model runs/first                        does it decode?
+  loopyvq verify photo.jpg.lvq --model runs/first --original photo.jpg   and keep its bound?
+  loopyvq verify vectors.npy.lvq --original vectors.npy
+"""
+_MAX_PIXELS = 200_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.epilog = _EXAMPLES
+    parser.add_argument("files", nargs="+", metavar="FILE", help=".lvq files, or folders of them")
+    parser.add_argument("--model", metavar="MODEL", help="the tokenizer; needed for images")
+    parser.add_argument("--original", metavar="PATH", help="what one file was made from")
+    parser.add_argument("--codebook", metavar="FILE", help="of arrays that do not store theirs")
+    add_device(parser)
+
+
+def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
+    """Verify files."""
+    from loopyvq.errors import BitstreamError, ConfigError
+
+    files = input_files(arguments.files, ".lvq")
+    if arguments.original is not None and len(files) > 1:
+        raise ConfigError("--original belongs to one file: verify them one by one")
+    for path, name in files:
+        try:
+            print(f"{name}: {verify_file(path, arguments)}")
+        except BitstreamError as error:
+            raise BitstreamError(f"{path}: {error}") from error
+
+
+def verify_file(path: Path, arguments: argparse.Namespace) -> str:
+    """Decode a file and compare it with its original, if that is given.
+
+    Args:
+        path: the file.
+        arguments: with ``model``, ``original``, ``codebook`` and ``device``.
+
+    Returns:
+        A line that says what was found.
+
+    Raises:
+        BitstreamError: the file cannot be decoded, or does not keep its promise.
+        ConfigError: it is an image, and there is no model.
+    """
+    from loopyvq.coding import read_container
+    from loopyvq.errors import ConfigError
+
+    data = read_file(path)
+    if not read_container(data).header.channels:
+        return _verify_array(data, arguments)
+    if arguments.model is None:
+        raise ConfigError("images need the model they were made with: give it with --model")
+    return _verify_image(data, arguments)
+
+
+def _verify_image(data: bytes, arguments: argparse.Namespace) -> str:
+    from loopyvq.data import open_image_set
+    from loopyvq.errors import BitstreamError, ConfigError
+
+    codec = open_codec(arguments.model, str(open_device(arguments.device)), _MAX_PIXELS)
+    sites = codec.decode_sites(data)
+    codec.decompress(data)
+    found = f"decodes, {sites.tokens.lengths.numel()} sites, {sites.num_escaped} with a remainder"
+    if arguments.original is None:
+        promise = "" if sites.is_bounded else "no "
+        return f"{found}; it makes {promise}promise of its threshold {sites.header.threshold:.4g}"
+    images = open_image_set(arguments.original, channels=sites.header.channels, strict=True)
+    if len(images) != 1:
+        raise ConfigError(f"--original must be one image, {arguments.original} holds {len(images)}")
+    checked = codec.verify(data, images.read(0))
+    verdict = (
+        f"{found}; worst site {checked.worst:.6g}, threshold {checked.threshold:.6g}, "
+        f"{100 * checked.share_within:.3f} % within"
+    )
+    if checked.is_bounded and checked.worst > checked.threshold:
+        raise BitstreamError(f"the bound is not kept: {verdict}")
+    return verdict
+
+
+def _verify_array(data: bytes, arguments: argparse.Namespace) -> str:
+    import numpy as np
+
+    from loopyvq.codec import decompress_array
+    from loopyvq.coding import read_container
+    from loopyvq.errors import BitstreamError
+
+    vectors = decompress_array(data, read_codes(arguments.codebook))
+    bound = read_container(data).header.threshold
+    found = f"decodes, {len(vectors)} vectors of {vectors.shape[1]} numbers"
+    if arguments.original is None:
+        return f"{found}; it promises an error of at most {bound:.6g}"
+    original = read_array(arguments.original)
+    if original.shape != vectors.shape:
+        raise BitstreamError(f"the file holds {vectors.shape} numbers, not {original.shape}")
+    difference = original.astype(np.float64) - vectors
+    worst = float(np.sqrt(np.square(difference).sum(axis=1)).max(initial=0.0))
+    verdict = f"{found}; worst error {worst:.6g}, promised {bound:.6g}"
+    if worst > bound:
+        raise BitstreamError(f"the bound is not kept: {verdict}")
+    return verdict

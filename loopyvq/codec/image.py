@@ -1,0 +1,291 @@
+"""Images to the bytes of a file and back, with a bound at every site.
+
+image --encoder--> z_e --bounded_tokens--> Tokens, escape --chunks--> bytes
+bytes --chunks--> Tokens, escape --> z_q, lengths --decoder--> image
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+from torch import Tensor
+
+from loopyvq.checkpoint import load_tokenizer
+from loopyvq.codec.bound import Bounded, bounded_tokens
+from loopyvq.codec.escape import distances
+from loopyvq.codec.limits import ReadingLimits
+from loopyvq.codec.pixels import pixels_of, to_grey, with_channels
+from loopyvq.codec.quality import measure_quality
+from loopyvq.codec.rate_control import Target, search, threshold_of_quality
+from loopyvq.codec.sites import DecodedSites, chunks_of, read_sites
+from loopyvq.codec.tables import coding_identity, load_tables
+from loopyvq.codec.tiles import latents_in_tiles, paint_in_tiles
+from loopyvq.codec.token_pieces import check_mode
+from loopyvq.coding import Header, Tables, read_container, write_container
+from loopyvq.coding.header import MODEL_DIGITS
+from loopyvq.errors import BitstreamError, ConfigError
+from loopyvq.models import Tokenizer
+
+__all__ = ["Codec", "DecodedSites", "Verified"]
+
+_WITH_TABLES = ("static", "adaptive", "context")
+
+
+class Verified(NamedTuple):
+    """A file against the image it was made from.
+
+    Attributes:
+        worst: largest error of a site's latent, in units of ``sigma``.
+        threshold: the file's.
+        share_within: share of sites within the threshold.
+        is_bounded: whether the file promises that all are.
+    """
+
+    worst: float
+    threshold: float
+    share_within: float
+    is_bounded: bool
+
+
+class Codec:
+    """Compress images with a tokenizer, and decompress them.
+
+    Args:
+        tokenizer: the model, in evaluation mode.
+        tables: its entropy tables; files that use them need them to be read.
+        limits: what a file may announce.
+
+    Raises:
+        ConfigError: the model does not take images.
+
+    Example:
+        >>> from loopyvq import TokenizerConfig
+        >>> codec = Codec(Tokenizer(TokenizerConfig(channels=(8, 16))).eval())
+        >>> image = torch.zeros(3, 20, 33, dtype=torch.uint8)
+        >>> data = codec.compress(image, threshold=0.5)
+        >>> codec.decompress(data).shape, codec.verify(data, image).worst <= 0.5
+        (torch.Size([3, 20, 33]), True)
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        tables: Tables | None = None,
+        limits: ReadingLimits | None = None,
+    ) -> None:
+        if tokenizer.config.image_channels not in (1, 3) or tokenizer.training:
+            raise ConfigError("a codec needs a model of images, in evaluation mode")
+        self.tokenizer = tokenizer
+        self.tables = tables
+        self.limits = limits or ReadingLimits()
+        self._plain = coding_identity(tokenizer, None)[:MODEL_DIGITS]
+        self._with_tables = coding_identity(tokenizer, tables)[:MODEL_DIGITS]
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        device: str | torch.device = "cpu",
+        limits: ReadingLimits | None = None,
+    ) -> "Codec":
+        """Read a tokenizer with its tables.
+
+        Args:
+            path: as for `load_tokenizer`.
+            device: where to run the networks.
+            limits: what a file may announce.
+
+        Returns:
+            The codec.
+
+        Raises:
+            CheckpointError: the file cannot be read.
+        """
+        return cls(load_tokenizer(path, device), load_tables(path), limits)
+
+    def compress(
+        self,
+        image: UInt8[Tensor, "c H W"] | UInt8[np.ndarray, "c H W"],
+        threshold: float | None = None,
+        *,
+        target: Target | None = None,
+        quality: float | None = None,
+        stop: str | None = None,
+        bound: bool | None = None,
+        mode: str = "context",
+    ) -> bytes:
+        """Write an image as a file.
+
+        Args:
+            image: 8-bit pixels, grey or colour.
+            threshold: largest error of a site's latent, in units of ``sigma``, 0 or more; by
+                default the model's own.
+            target: what to reach in place of a threshold.
+            quality: 1 to 100, in place of a threshold, see `threshold_of_quality`.
+            stop: when a site has enough tokens, see `bounded_tokens`; by default ``threshold`` for
+                a threshold, and ``rate_distortion`` for a target or a quality where the model can.
+            bound: whether every site must be within the threshold, which costs bytes for what the
+                loop leaves outside; by default only for a threshold.
+            mode: how tokens are coded, one of `loopyvq.coding.MODES`.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            ConfigError: an option is out of range, or the target cannot be reached.
+        """
+        pixels = pixels_of(image)
+        check_mode(mode, self.tables)
+        if sum(value is not None for value in (threshold, target, quality)) > 1:
+            raise ConfigError("give one of threshold, quality and target")
+        free = target is None and quality is None
+        if stop is None:
+            may_weigh = self.tokenizer.config.quantizer.transform == "residual"
+            stop = "rate_distortion" if may_weigh and not free else "threshold"
+        promised = free if bound is None else bound
+        latents = latents_in_tiles(
+            self.tokenizer, with_channels(pixels, self.tokenizer.config.image_channels)
+        )
+        noted = ("", 0.0) if quality is None else ("quality", quality)
+
+        def attempt(at: float) -> tuple[Bounded, bytes]:
+            found = bounded_tokens(self.tokenizer.quantizer, latents, at, stop, promised)
+            return found, self._write(found, pixels, mode, noted)
+
+        if target is None:
+            if quality is not None:
+                threshold = threshold_of_quality(quality)
+            usual = self.tokenizer.config.quantizer.threshold
+            return attempt(usual if threshold is None else threshold)[1]
+        noted = (target.kind, 0.0)
+        best = search(attempt, lambda trial: self._value(trial, pixels, target), target)
+        noted = (target.kind, best.value)
+        return self._write(best.trial[0], pixels, mode, noted)
+
+    def decompress(
+        self, data: bytes, turns: int | None = None, partial: bool = False
+    ) -> UInt8[Tensor, "c H W"]:
+        """Read an image.
+
+        Args:
+            data: the bytes of a file.
+            turns: use only the first tokens of every site.
+            partial: whether to take what is there of a file that was cut off.
+
+        Returns:
+            8-bit pixels, grey or colour as they were.
+
+        Raises:
+            BitstreamError: the bytes are damaged, cut off, of another model, or beyond the limits.
+            ConfigError: ``turns`` is negative.
+        """
+        sites = self.decode_sites(data, turns, partial)
+        return self._paint(sites.z_q, sites.tokens.lengths, sites.header)
+
+    def decode_sites(
+        self, data: bytes, turns: int | None = None, partial: bool = False
+    ) -> DecodedSites:
+        """Read tokens and latents without painting them; arguments as for `decompress`."""
+        if turns is not None and turns < 0:
+            raise ConfigError(f"turns must be 0 or more, got {turns}")
+        container = read_container(data, partial)
+        grid = self._check(container.header)
+        tables = self.tables if container.header.model == self._with_tables else None
+        return read_sites(container, self.tokenizer.quantizer, grid, tables, turns)
+
+    def verify(
+        self, data: bytes, image: UInt8[Tensor, "c H W"] | UInt8[np.ndarray, "c H W"]
+    ) -> Verified:
+        """Compare the latents of a file with those of the image.
+
+        Args:
+            data: the bytes of a file.
+            image: what it was made from.
+
+        Returns:
+            The worst site.
+
+        Raises:
+            BitstreamError: the file cannot be read, or is of an image of another size.
+        """
+        pixels = pixels_of(image)
+        sites = self.decode_sites(data)
+        header = sites.header
+        if (header.channels, header.height, header.width) != tuple(pixels.shape):
+            raise BitstreamError(
+                f"the file holds {header.channels} x {header.height} x {header.width} pixels, "
+                f"the image {' x '.join(map(str, pixels.shape))}"
+            )
+        latents = latents_in_tiles(
+            self.tokenizer, with_channels(pixels, self.tokenizer.config.image_channels)
+        ).numpy()
+        width, sigma = latents.shape[-1], float(self.tokenizer.quantizer.sigma)
+        errors = distances(latents.reshape(-1, width), sites.z_q.reshape(-1, width)) / sigma
+        within = float((errors <= header.threshold).mean())
+        return Verified(float(errors.max()), header.threshold, within, sites.is_bounded)
+
+    def _write(
+        self,
+        found: Bounded,
+        pixels: UInt8[Tensor, "c H W"],
+        mode: str,
+        noted: tuple[str, float],
+    ) -> bytes:
+        tables = self.tables if mode in _WITH_TABLES else None
+        chunks = chunks_of(found, self.tokenizer.quantizer.codebook_size, mode, tables)
+        channels, height, width = pixels.shape
+        header = Header(
+            mode,
+            self._plain if tables is None else self._with_tables,
+            height,
+            width,
+            channels,
+            found.tokens.max_depth,
+            found.threshold,
+            len(chunks),
+            *noted,
+        )
+        return write_container(header, chunks)
+
+    def _value(
+        self, trial: tuple[Bounded, bytes], pixels: UInt8[Tensor, "c H W"], target: Target
+    ) -> float:
+        """Measure a trial: its size, or what a reader would see."""
+        found, data = trial
+        if target.kind == "num_bytes":
+            return float(len(data))
+        header = read_container(data).header
+        if target.kind == "rate_bpp":
+            return 8.0 * len(data) / (header.height * header.width)
+        return measure_quality(
+            target.kind, self._paint(found.z_q, found.tokens.lengths, header), pixels
+        )
+
+    def _paint(
+        self, z_q: Float32[np.ndarray, "h w d"], lengths: Tensor, header: Header
+    ) -> UInt8[Tensor, "c H W"]:
+        size = (header.height, header.width)
+        latents = torch.from_numpy(z_q)
+        image = paint_in_tiles(self.tokenizer, latents, lengths, header.threshold, size)
+        if image.shape[0] == header.channels:
+            return image
+        return to_grey(image)
+
+    def _check(self, header: Header) -> tuple[int, int]:
+        """Compare a header with the model and the limits, before anything is allocated."""
+        config = self.tokenizer.config
+        if header.channels not in (1, config.image_channels) or 0 in (header.height, header.width):
+            what = "an array" if header.channels == 0 else f"{header.channels} channels"
+            raise BitstreamError(f"the file holds {what}, which is no image of this model")
+        if header.model not in (self._plain, self._with_tables):
+            raise BitstreamError(
+                f"the file was made by model {header.model}, not by this one ({self._with_tables})"
+            )
+        if header.max_depth != config.quantizer.max_depth:
+            raise BitstreamError(f"this model has no sites of {header.max_depth} turns")
+        factor = config.downsampling
+        sites = (-(-header.height // factor), -(-header.width // factor))
+        self.limits.check(header, sites[0] * sites[1])
+        return sites

@@ -1,0 +1,105 @@
+"""Tokens and remainders of one image to chunks, and chunks to latents."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32
+
+from loopyvq.codec.bound import Bounded
+from loopyvq.codec.escape import apply_escape
+from loopyvq.codec.token_pieces import payloads_of, tokens_of
+from loopyvq.coding import TOKEN_MODES, Chunk, Container, Header, Tables
+from loopyvq.errors import BitstreamError
+from loopyvq.quantize import LoopQuantizer
+from loopyvq.tokens import Tokens
+
+__all__ = ["DecodedSites", "chunks_of", "read_sites"]
+
+
+class DecodedSites(NamedTuple):
+    """What a file says about its sites.
+
+    Attributes:
+        header: of the file.
+        tokens: sites of shape ``h w``, as far as they were there.
+        z_q: the latents, remainders included.
+        is_bounded: whether the file promises its threshold at every site, and all of it is there.
+        num_escaped: sites with a remainder.
+    """
+
+    header: Header
+    tokens: Tokens
+    z_q: Float32[np.ndarray, "h w d"]
+    is_bounded: bool
+    num_escaped: int
+
+
+def chunks_of(
+    found: Bounded, codebook_size: int, mode: str, tables: Tables | None = None
+) -> list[Chunk]:
+    """Write what was found as chunks.
+
+    Args:
+        found: tokens and remainders.
+        codebook_size: number of codes.
+        mode: one of `loopyvq.coding.MODES`.
+        tables: those to code with.
+
+    Returns:
+        Chunks of tokens, and an escape chunk if there is a bound.
+    """
+    payloads = payloads_of(found.tokens, codebook_size, mode, tables)
+    chunks = [Chunk("tokens", payload) for payload in payloads]
+    return chunks if found.escape is None else [*chunks, Chunk("escape", found.escape)]
+
+
+def read_sites(
+    container: Container,
+    quantizer: LoopQuantizer,
+    grid: tuple[int, int],
+    tables: Tables | None = None,
+    turns: int | None = None,
+) -> DecodedSites:
+    """Read tokens and latents.
+
+    Args:
+        container: a file, perhaps cut off; its sizes were compared with the limits.
+        quantizer: of the model.
+        grid: rows and columns of sites.
+        tables: those the tokens are coded with.
+        turns: use only the first tokens of every site.
+
+    Returns:
+        The tokens and latents; without remainders unless all tokens before them are used.
+
+    Raises:
+        BitstreamError: no writer makes such chunks.
+    """
+    header, (payloads, escaped) = container.header, _split(container)
+    if header.mode == "static" and tables is None:
+        raise BitstreamError("the file needs tables that this model does not have")
+    kept = payloads[:turns] if header.mode in TOKEN_MODES else payloads
+    sizes = (grid, quantizer.max_depth, quantizer.codebook_size)
+    tokens = tokens_of(kept, *sizes, header.mode, tables)
+    is_cut = turns is not None and (
+        len(kept) < len(payloads) or turns < int(tokens.lengths.max().item())
+    )
+    if turns is not None:
+        tokens = tokens.prefix(turns)
+    device = quantizer.sigma.device
+    z_q = quantizer.decode(Tokens(tokens.codes.to(device), tokens.lengths.to(device))).cpu().numpy()
+    if escaped is None or is_cut:
+        return DecodedSites(header, tokens, z_q, False, 0)
+    rows = np.ascontiguousarray(z_q.reshape(-1, z_q.shape[-1]))
+    vectors, num_escaped = apply_escape(escaped, rows, header.threshold * float(quantizer.sigma))
+    return DecodedSites(header, tokens, vectors.reshape(z_q.shape), True, num_escaped)
+
+
+def _split(container: Container) -> tuple[list[bytes], bytes | None]:
+    """Tell tokens and escape apart; the escape is the last chunk."""
+    chunks, escaped = list(container.chunks), None
+    if chunks and chunks[-1].kind == "escape" and len(chunks) == container.header.num_chunks:
+        escaped = chunks.pop().payload
+    if any(chunk.kind != "tokens" for chunk in chunks):
+        raise BitstreamError("the file has chunks where an image has none")
+    return [chunk.payload for chunk in chunks], escaped
