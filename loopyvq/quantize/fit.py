@@ -58,19 +58,18 @@ def assignments_of(
         gains: the gains.
 
     Returns:
-        One row for every code that was emitted; dummies emit none.
+        One row for every code that was emitted, turn after turn; dummies emit none.
     """
-    turns, width = codebooks.shape[0], codebooks.shape[2]
-    turn = torch.arange(turns, device=codes.device)
-    chosen = codes >= 0
-    steps = codebooks[turn, codes.clamp(min=0)] * chosen.unsqueeze(2)
-    before = latents.unsqueeze(1) - (steps.cumsum(dim=1) - steps)
-    return Assignments(
-        before.reshape(-1, width)[chosen.reshape(-1)],
-        codes[chosen],
-        gains.expand(len(codes), turns)[chosen],
-        turn.expand(len(codes), turns)[chosen],
-    )
+    total = torch.zeros_like(latents)
+    residuals, rows = [], []
+    for turn in range(codes.shape[1]):
+        chosen = (codes[:, turn] >= 0).nonzero().squeeze(1)
+        before, code = total[chosen], codes[chosen, turn]
+        residuals.append(latents[chosen] - before)
+        rows.append(torch.stack([code, torch.full_like(code, turn)]))
+        total = total.index_copy(0, chosen, before + codebooks[turn][code])
+    found, turns = torch.cat(rows, dim=1)
+    return Assignments(torch.cat(residuals), found, gains[turns], turns)
 
 
 @torch.no_grad()

@@ -287,9 +287,7 @@ class LoopQuantizer(LearningLoop):
         codebooks = self.gains()[:, None, None] * weight
         chosen = codes >= 0
         ran = chosen if self.config.transform == "pull" else chosen | (codes == CONTINUE)
-        turn = torch.arange(codes.shape[1], device=codes.device)
-        steps = codebooks[turn, codes.clamp(min=0)] * chosen.unsqueeze(2)
         count = ran.sum()
         if self.training:  # ranks with few turns count for less, as if all were one batch
             count = mean_over_ranks(count)
-        return commitment_and_codebook_loss(latents / settled.sigma, codes, steps, ran, count)
+        return commitment_and_codebook_loss(latents / settled.sigma, codes, codebooks, ran, count)

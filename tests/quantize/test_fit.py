@@ -30,10 +30,10 @@ def test_assignments_list_every_residual_with_its_code():
     gains = torch.tensor([1.0, 0.5, 0.25])
     books = gains[:, None, None] * torch.tensor([[4.0], [8.0]])
     found = assignments_of(torch.tensor([[9.5], [3.0], [0.1]]), codes, books, gains)
-    assert found.residuals.squeeze(1).tolist() == [9.5, 1.5, 3.0]
+    assert found.residuals.squeeze(1).tolist() == [9.5, 3.0, 1.5]
     assert found.codes.tolist() == [1, 0, 0]
-    assert found.gains.tolist() == [1.0, 0.25, 1.0]
-    assert found.turns.tolist() == [0, 2, 0]
+    assert found.gains.tolist() == [1.0, 1.0, 0.25]
+    assert found.turns.tolist() == [0, 0, 2]
 
 
 def test_rounds_lower_the_error():

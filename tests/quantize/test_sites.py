@@ -36,7 +36,9 @@ def test_rows_that_are_not_finite_do_not_count_and_are_zero(bad, place):
 
 
 def test_all_kinds_of_bad_values_in_one_row():
-    rows, valid = flatten_sites(torch.tensor([[torch.inf, -torch.inf], [torch.nan, torch.inf]]), None)
+    rows, valid = flatten_sites(
+        torch.tensor([[torch.inf, -torch.inf], [torch.nan, torch.inf]]), None
+    )
     assert not valid.any()
     assert (rows == 0).all()
 
