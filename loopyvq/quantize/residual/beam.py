@@ -46,7 +46,10 @@ class Costs(NamedTuple):
 
 
 def better_of(searched: Walk, greedy: Walk, costs: Costs) -> Walk:
-    """Keep each vector's better walk: what costs less, and without a price the shorter one first.
+    """Keep each vector's better walk.
+
+    With a price the cheaper one. Without, the one that came within the threshold; if both did, the
+    shorter; else the one with the smaller error.
 
     Args:
         searched: what a beam search found.
@@ -57,9 +60,12 @@ def better_of(searched: Walk, greedy: Walk, costs: Costs) -> Walk:
         The better of the two, vector by vector; the greedy one if they are equal.
     """
     cheaper = costs.of(searched) < costs.of(greedy)
+    both = searched.reached & greedy.reached
     shorter = searched.lengths < greedy.lengths
     as_short = searched.lengths == greedy.lengths
-    wins = torch.where(costs.rates > 0, cheaper, shorter | (as_short & cheaper))
+    wins = torch.where(both, shorter | (as_short & cheaper), cheaper)
+    wins = torch.where(searched.reached == greedy.reached, wins, searched.reached)
+    wins = torch.where(costs.rates > 0, cheaper, wins)
     column = wins.unsqueeze(1)
     return Walk(
         torch.where(column, searched.codes, greedy.codes),

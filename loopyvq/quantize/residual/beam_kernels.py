@@ -150,7 +150,7 @@ def _extend(i, turn, now, paths, table, problem, options, costs, store, room):
         if dummies:
             # A code must lower the error; what it costs beside is at least the lowest price.
             caps[path] = kept * energy + paid + rate * least_price
-            cost = energy + paid + rate * dummy_price
+            cost = energy + rate * (spent[now, path] + dummy_price)
             number = _insert(total_costs, parents, symbols, number, most, cost, path, _CONTINUE)
             _note(values, cost)
     bound = _upper_bound(
@@ -273,7 +273,7 @@ def beam_rows(
                     best[:turn] = history[now, 0, :turn]
                 if rate == 0.0 and np.sqrt(energies[now, 0]) / unit <= thresholds[i]:
                     break
-            if turn >= depths[i] or turn == turns or rate * spent[now, 0] >= best_cost:
+            if turn >= depths[i] or turn == turns or rate * spent[now, :paths].min() >= best_cost:
                 break
             factors = bound[turn]
             for path in range(paths):

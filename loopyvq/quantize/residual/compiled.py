@@ -36,7 +36,7 @@ MULTIPLE = BLOCK
 _SCORES_PER_BLOCK = 1 << 18
 _FEWEST_ROWS = 64
 # Rows that are worth a thread of their own.
-_ROWS_PER_THREAD = 64
+_ROWS_PER_THREAD = 256
 
 
 def compiled_walk(
@@ -49,11 +49,14 @@ def compiled_walk(
     codes = torch.full((count, turns), PAD)
     lengths = torch.zeros(count, dtype=torch.int64)
     norms = torch.empty(count, turns + 1, dtype=torch.float64)
-    arrays = _Arrays(latents, sigma, table, limits, (totals, codes, lengths, norms))
-    rows_per_block = _rows_per_block(table)
-    with full_float32(), _threads() as threads:
-        for start in range(0, count, rows_per_block):
-            arrays.run(np.arange(start, min(start + rows_per_block, count)), threads)
+    state = (totals, codes, lengths, norms)
+
+    def walk(start: int, end: int) -> None:
+        block = _Block(latents, sigma, table, limits, state, end - start)
+        for first in range(start, end, block.size):
+            block.walk(np.arange(first, min(first + block.size, end)))
+
+    _share(walk, count)
     turn = torch.arange(turns + 1)
     norms = norms.gather(1, torch.minimum(turn, lengths.unsqueeze(1)))
     return Walk(codes, lengths, norms, norms[:, -1] <= limits.threshold)
@@ -74,11 +77,9 @@ def compiled_beam(
     lengths = torch.empty(count, dtype=torch.int64)
     norms = torch.empty(count, turns + 1, dtype=torch.float64)
     state = (torch.zeros_like(latents), *(torch.empty(0) for _ in range(3)))
-    arrays = _Arrays(latents, sigma, table, limits, state)
     fresh = np.zeros(turns, bool)
     fresh[[first for first, _ in table.segments]] = True
-    prepared = (
-        *arrays.prepared,
+    more = (
         table.half_squares.numpy(),
         table.centred.T.contiguous().numpy(),
         table.centre.numpy(),
@@ -87,63 +88,60 @@ def compiled_beam(
     prices = torch.nn.functional.pad(costs.prices.float(), (0, width - len(costs.prices)))
     lowest, highest = float(costs.prices.min()), float(costs.prices.max())
     prepared_prices = (prices.numpy(), costs.dummy_price, lowest, highest - lowest)
-    rows_per_block = _rows_per_block(table)
-    with full_float32(), _threads() as threads:
-        for first in range(0, count, rows_per_block):
-            rows = np.arange(first, min(first + rows_per_block, count))
-            arrays.score(rows, 0)
 
-            def part(start: int, end: int, first: int = first) -> None:
-                beam_rows(
-                    first + start,
-                    first + end,
-                    first,
-                    arrays.scores.numpy(),
-                    arrays.reach,
-                    arrays.level,
-                    prepared,
-                    (arrays.latents, arrays.sigma),
-                    arrays.limits,
-                    prepared_prices,
-                    costs.rates.numpy(),
-                    size,
-                    (codes.numpy(), lengths.numpy(), norms.numpy()),
-                )
+    def search(start: int, end: int) -> None:
+        block = _Block(latents, sigma, table, limits, state, end - start)
+        for first in range(start, end, block.size):
+            last = min(first + block.size, end)
+            block.score(np.arange(first, last), 0)
+            beam_rows(
+                first,
+                last,
+                first,
+                block.scores.numpy(),
+                block.reach,
+                block.level,
+                (*block.prepared, *more),
+                (block.latents, block.sigma),
+                block.limits,
+                prepared_prices,
+                costs.rates.numpy(),
+                size,
+                (codes.numpy(), lengths.numpy(), norms.numpy()),
+            )
 
-            _share(part, len(rows), threads)
+    _share(search, count)
     return Walk(codes, lengths, norms, norms[:, -1] <= limits.threshold)
 
 
-def _rows_per_block(table: GramTable) -> int:
-    rows = max(_FEWEST_ROWS, _SCORES_PER_BLOCK // len(table.centred))
-    return rows * torch.get_num_threads()
+def _share(work: Callable[[int, int], None], count: int) -> None:
+    """Do rows ``0..count-1`` in as many parts as torch has threads, each on one thread.
 
-
-def _share(
-    part: Callable[[int, int], None], count: int, threads: ThreadPoolExecutor | None
-) -> None:
-    """Do rows ``0..count-1`` in as many parts as there are threads."""
+    The threads are started per call, so that a process that forks has none.
+    """
     parts = min(torch.get_num_threads(), count // _ROWS_PER_THREAD)
-    if threads is None or parts <= 1:
-        part(0, count)
-        return
-    edges = [count * index // parts for index in range(parts + 1)]
-    list(threads.map(part, edges[:-1], edges[1:]))
+    with full_float32():
+        if parts <= 1:
+            work(0, count)
+            return
+        edges = [count * index // parts for index in range(parts + 1)]
+        with _one_thread_each(), ThreadPoolExecutor(parts) as pool:
+            list(pool.map(work, edges[:-1], edges[1:]))
 
 
 @contextmanager
-def _threads() -> Iterator[ThreadPoolExecutor | None]:
-    """Give as many threads as torch uses; started per walk, so that a fork finds none."""
+def _one_thread_each() -> Iterator[None]:
+    """Keep matrix products from starting threads of their own."""
     count = torch.get_num_threads()
-    if count == 1:
-        yield None
-        return
-    with ThreadPoolExecutor(count) as pool:
-        yield pool
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(count)
 
 
-class _Arrays:
-    """The tensors of one walk as the kernels want them, and room for the scores of one block."""
+class _Block:
+    """The tensors of one walk as the kernels want them, and room for some rows at a time."""
 
     def __init__(
         self,
@@ -152,6 +150,7 @@ class _Arrays:
         table: GramTable,
         limits: Limits,
         state: tuple[Tensor, ...],
+        most: int,
     ) -> None:
         self.table = table
         self.sigma = latents.numpy().dtype.type(float(sigma))
@@ -171,17 +170,31 @@ class _Arrays:
             1.0 - limits.min_gain,
             limits.dummies,
         )
-        rows = min(_rows_per_block(table), len(latents))
-        self.scores = torch.empty(rows, len(table.centred))
-        self.centred = torch.empty(rows, latents.shape[1])
-        self.reach, self.level = np.empty(rows), np.empty(rows)
-        self.active = np.empty(rows, bool)
+        self.size = max(1, min(max(_FEWEST_ROWS, _SCORES_PER_BLOCK // len(table.centred)), most))
+        self.scores = torch.empty(self.size, len(table.centred))
+        self.centred = torch.empty(self.size, latents.shape[1])
+        self.reach, self.level = np.empty(self.size), np.empty(self.size)
+        self.active = np.empty(self.size, bool)
 
-    def run(self, rows: npt.NDArray[Any], threads: ThreadPoolExecutor | None) -> None:
+    def walk(self, rows: npt.NDArray[Any]) -> None:
         """Walk some rows to their ends."""
         for first, last in self.table.segments:
             self.score(rows, first)
-            self._turns(rows, first, last, threads)
+            greedy_turns(
+                0,
+                len(rows),
+                rows,
+                first,
+                last,
+                self.scores.numpy(),
+                self.reach,
+                self.level,
+                self.prepared,
+                (self.latents, self.sigma),
+                self.limits,
+                self.state,
+                self.active,
+            )
             rows = rows[self.active[: len(rows)]]
             if len(rows) == 0:
                 return
@@ -207,25 +220,3 @@ class _Arrays:
             alpha=-1.0,
             out=self.scores[: len(rows)],
         )
-
-    def _turns(
-        self, rows: npt.NDArray[Any], first: int, last: int, threads: ThreadPoolExecutor | None
-    ) -> None:
-        def part(start: int, end: int) -> None:
-            greedy_turns(
-                start,
-                end,
-                rows,
-                first,
-                last,
-                self.scores.numpy(),
-                self.reach,
-                self.level,
-                self.prepared,
-                (self.latents, self.sigma),
-                self.limits,
-                self.state,
-                self.active,
-            )
-
-        _share(part, len(rows), threads)

@@ -52,7 +52,7 @@ def test_the_compiled_kernel_serves_the_cpu_outside_of_graphs(monkeypatch):
 def test_with_numba_the_kernel_runs_and_its_table_is_kept(monkeypatch):
     monkeypatch.setattr(residual, "direct_walk", refuse)
     monkeypatch.setattr(residual, "dense_walk", refuse)
-    latents, codes, gains, *_ = problem()
+    _, codes, gains, *_ = problem()
     cache = TableCache()
     first = residual_walk(*problem(), cache)
     table = cache.get(codes, gains, with_gram=True)

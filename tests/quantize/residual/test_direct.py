@@ -1,4 +1,4 @@
-"""The plain way, against the loop as it is written down: one vector, one turn, one code at a time."""
+"""The plain way, against the loop as it is written down, one vector after the other."""
 
 import pytest
 import torch
