@@ -1,6 +1,6 @@
 """Run the lines of our acceptance list over the quantizers that one can install, and over ours.
 
-    python benchmarks/peers/run.py [--libraries loopyvq,vqp] [--lines G1,N3] [--out table.md]
+    python benchmarks/peers/run.py [--libraries loopyvq,vqp] [--lines G1,N3] [--brief] [--out FILE]
 
 Every library is spoken to through an adapter (``adapters/``), built as its documentation
 recommends; every line is one function (``checks/``) that measures the same thing on all of them.
@@ -27,6 +27,7 @@ from lines import FEATURES
 _LIMITS_S = {"main": 120.0, "ranks": 150.0, "export": 120.0, "memory": 90.0}
 # Large pages only spare time: the peers that hold many gigabytes spend most of it on page faults.
 _NOTE_LENGTH = 160
+_BRIEF_LENGTH = 34
 _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "THP_MEM_ALLOC_ENABLE": "1"}
 
 
@@ -34,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--libraries", default=",".join(NAMES), help="comma-separated")
     parser.add_argument("--lines", default=",".join(in_order()), help="comma-separated")
+    parser.add_argument("--brief", action="store_true", help="only yes, no and why not")
     parser.add_argument("--out", type=Path, help="file for the table as well")
     arguments = parser.parse_args()
     libraries, wanted = arguments.libraries.split(","), arguments.lines.split(",")
@@ -42,7 +44,7 @@ def main() -> None:
             parser.error(f"unknown: {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
     names = [name for name in in_order() if name in wanted]
     columns = {library: _measure(library, names) for library in libraries}
-    text = _table(columns, names)
+    text = _brief(columns, names) if arguments.brief else _table(columns, names)
     print(text)
     if arguments.out:
         arguments.out.write_text(text + "\n")
@@ -123,6 +125,25 @@ def _table(columns: dict[str, dict[str, dict]], names: list[str]) -> str:
         if found[name].get("note") and found[name]["passed"] is not None
     ]
     return "\n".join([*rows, *(["", "Notes", "", *notes] if notes else [])])
+
+
+def _brief(columns: dict[str, dict[str, dict]], names: list[str]) -> str:
+    """Write the table of the documentation: numbers only where a line fails, `-` for n/a."""
+    shown = [found for found in columns.values() if "missing" not in found]
+    heads = " | ".join(found["library"]["label"] for found in shown)
+    rows = [f"| line | {heads} |", f"|---|{'---|' * len(shown)}"]
+    for name in names:
+        cells = []
+        for found in shown:
+            passed, text = found[name]["passed"], found[name]["text"]
+            short = text.split(";")[0] if len(text) > _BRIEF_LENGTH else text
+            cells.append("-" if passed is None else "yes" if passed else f"**no**: {short}")
+        rows.append(f"| {name} {LINES[name].title} | {' | '.join(cells)} |")
+    counts = []
+    for found in shown:
+        applied = [found[name]["passed"] for name in names if found[name]["passed"] is not None]
+        counts.append(f"{sum(applied)} of {len(applied)}")
+    return "\n".join([*rows, f"| lines passed of lines that apply | {' | '.join(counts)} |"])
 
 
 if __name__ == "__main__":
