@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu lint format docs bench-tokenizer bench-quantizer bench-peers clean
+.PHONY: help demo test test-slow test-gpu lint format docs bench-tokenizer bench-quantizer bench-peers bench-rd clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench-quantizer: .stamps/peers ## time the quantizer against other libraries (20
 
 bench-peers: .stamps/peers ## run the acceptance list over other libraries' quantizers and ours (7 min)
 	.venv-peers/bin/python benchmarks/peers/run.py
+
+bench-rd: .stamps/demo ## compare real files with JPEG, WebP, AVIF and JPEG 2000 (needs MODEL and TEST)
+	$(BIN)/loopyvq evaluate rd --data $(TEST) --model $(MODEL) --out runs/rd
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) .venv-peers .stamps runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

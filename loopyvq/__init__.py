@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from loopyvq.checkpoint import load_tokenizer, save_tokenizer
+    from loopyvq.codec import Codec
     from loopyvq.errors import LoopyVQError
     from loopyvq.models import Tokenizer, TokenizerConfig
     from loopyvq.quantize import LoopConfig, LoopQuantizer
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CONTINUE",
     "PAD",
+    "Codec",
     "LoopConfig",
     "LoopQuantizer",
     "LoopyVQError",
@@ -34,6 +36,7 @@ __version__ = "0.1.0.dev0"
 _HOMES = {
     "CONTINUE": "tokens",
     "PAD": "tokens",
+    "Codec": "codec",
     "LoopConfig": "quantize",
     "LoopQuantizer": "quantize",
     "LoopyVQError": "errors",

@@ -2,19 +2,15 @@
 
 import argparse
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from loopyvq.cli.inputs import open_codec, read_array, read_codes
 from loopyvq.cli.options import add_device, add_strict, open_device
 from loopyvq.cli.outputs import add_jobs, in_jobs, output_path
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
-
-    from loopyvq.codec import Codec
-    from loopyvq.codec.vector_codebook import VectorCodebook
 
 _EXAMPLES = """\
 examples:
@@ -62,8 +58,6 @@ class Wish(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    from loopyvq.coding import MODES
-
     parser.epilog = _EXAMPLES
     parser.add_argument(
         "inputs",
@@ -93,7 +87,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--stop", choices=("threshold", "rate_distortion"), help="stop rule")
     parser.add_argument(
-        "--mode", choices=tuple(MODES), help="how tokens are coded (default: the smallest)"
+        "--mode",
+        metavar="MODE",
+        help="how tokens are coded: context (default for images), adaptive (default for arrays), "
+        "static, packed, padded, flat, dummy, run_length or depth_major",
     )
     parser.add_argument(
         "--codebook", metavar="FILE", help="for arrays: a .npy of codes, in place of learned ones"
@@ -130,7 +127,7 @@ def _images(source: str, arguments: argparse.Namespace) -> int:
     if arguments.max_error is not None or arguments.codebook is not None:
         raise ConfigError("--max-error and --codebook are for arrays: give images a --threshold")
     wish = _wish(arguments)
-    channels = _codec(wish.model, wish.device).tokenizer.config.image_channels
+    channels = open_codec(wish.model, wish.device).tokenizer.config.image_channels
     images = open_image_set(source, channels=channels, strict=arguments.strict)
     items = ((key, image, wish) for key, image in images.images())
     bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
@@ -162,13 +159,6 @@ def _wish(arguments: argparse.Namespace) -> Wish:
     )
 
 
-@cache
-def _codec(model: str, device: str) -> "Codec":
-    from loopyvq.codec import Codec
-
-    return Codec.load(model, device)
-
-
 def _compress_image(item: "tuple[str, Tensor, Wish]") -> bytes:
     """Compress one image, in whatever process."""
     from loopyvq.codec import Target
@@ -178,7 +168,7 @@ def _compress_image(item: "tuple[str, Tensor, Wish]") -> bytes:
     if image.shape[0] == 3 and bool((image == image[:1]).all()):
         image = image[:1]  # a grey image in a file of colours
     try:
-        return _codec(wish.model, wish.device).compress(
+        return open_codec(wish.model, wish.device).compress(
             image,
             wish.threshold,
             quality=wish.quality,
@@ -211,41 +201,3 @@ def _compress_array(source: str, arguments: argparse.Namespace) -> int:
     share = len(data) / max(1, vectors.nbytes)
     print(f"{path}  {len(data)} bytes, {100 * share:.1f} % of {vectors.nbytes}")
     return 1
-
-
-def read_array(path: str | Path) -> "np.ndarray":
-    """Read a .npy file.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The array.
-
-    Raises:
-        DataError: it is missing or damaged, or holds objects.
-    """
-    import numpy as np
-
-    from loopyvq.errors import DataError
-
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"cannot read the array {path}: {error}") from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path} holds several arrays: give a .npy file of one")
-    return array
-
-
-def read_codes(path: str | None) -> "VectorCodebook | None":
-    """Read a codebook that is given as a .npy file, if one is."""
-    from loopyvq.codec import codebook_of
-    from loopyvq.errors import ConfigError
-
-    if path is None:
-        return None
-    codes = read_array(path)
-    if codes.dtype.kind != "f":
-        raise ConfigError(f"a codebook must hold floats, {path} holds {codes.dtype}")
-    return codebook_of(codes)

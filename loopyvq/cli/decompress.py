@@ -3,16 +3,19 @@
 import argparse
 import io
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from loopyvq.cli.compress import read_codes
+from loopyvq.cli.inputs import (
+    MAX_PIXELS,
+    MAX_TOKENS,
+    input_files,
+    open_codec,
+    read_codes,
+    read_file,
+)
 from loopyvq.cli.options import add_device, open_device
-from loopyvq.cli.outputs import add_jobs, in_jobs, input_files, output_path
-
-if TYPE_CHECKING:
-    from loopyvq.codec import Codec
+from loopyvq.cli.outputs import add_jobs, in_jobs, output_path
 
 _EXAMPLES = """\
 examples:
@@ -34,7 +37,8 @@ class Order(NamedTuple):
         turns: first tokens to use, or None for all.
         partial: whether it may be cut off.
         codebook: path of an array's codebook, or None.
-        max_pixels: of an image or an array.
+        max_pixels: of an image, or numbers of an array.
+        max_tokens: sites or vectors times their largest length.
     """
 
     path: Path
@@ -45,6 +49,7 @@ class Order(NamedTuple):
     partial: bool
     codebook: str | None
     max_pixels: int
+    max_tokens: int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,9 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-pixels",
         type=int,
-        default=200_000_000,
+        default=MAX_PIXELS,
         metavar="N",
         help="refuse larger images and arrays (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        type=int,
+        default=MAX_TOKENS,
+        metavar="N",
+        help="refuse files with room for more (default: %(default)s)",
     )
     add_jobs(parser)
     add_device(parser)
@@ -78,7 +90,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     from loopyvq.checkpoint import write_atomically
 
     device = str(open_device(arguments.device))
-    rest = (arguments.turns, arguments.partial, arguments.codebook, arguments.max_pixels)
+    limits = (arguments.max_pixels, arguments.max_tokens)
+    rest = (arguments.turns, arguments.partial, arguments.codebook, *limits)
     orders = [
         Order(path, name.removesuffix(".lvq"), arguments.model, device, *rest)
         for path, name in input_files(arguments.files, ".lvq")
@@ -92,43 +105,6 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         bar.update()
         tqdm.write(str(path))
     bar.close()
-
-
-def read_file(path: Path) -> bytes:
-    """Read a file whole.
-
-    Args:
-        path: the file.
-
-    Returns:
-        Its bytes.
-
-    Raises:
-        BitstreamError: it cannot be read.
-    """
-    from loopyvq.errors import BitstreamError
-
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BitstreamError(f"cannot read {path}: {error.strerror}") from error
-
-
-@cache
-def open_codec(model: str, device: str, max_pixels: int) -> "Codec":
-    """Load a model once per process.
-
-    Args:
-        model: path of the tokenizer.
-        device: where to run it.
-        max_pixels: of an image.
-
-    Returns:
-        The codec.
-    """
-    from loopyvq.codec import Codec, ReadingLimits
-
-    return Codec.load(model, device, ReadingLimits(max_pixels=max_pixels))
 
 
 def _decompress(order: Order) -> tuple[str, bytes]:
@@ -151,7 +127,7 @@ def _decompress(order: Order) -> tuple[str, bytes]:
 def _image(data: bytes, order: Order, model: str) -> bytes:
     from loopyvq.data import to_pil
 
-    codec = open_codec(model, order.device, order.max_pixels)
+    codec = open_codec(model, order.device, order.max_pixels, order.max_tokens)
     image = codec.decompress(data, order.turns, order.partial)
     stream = io.BytesIO()
     to_pil(image).save(stream, "PNG")
@@ -163,7 +139,7 @@ def _array(data: bytes, order: Order) -> bytes:
 
     from loopyvq.codec import ReadingLimits, decompress_array
 
-    limits = ReadingLimits(max_pixels=order.max_pixels, max_sites=order.max_pixels)
+    limits = ReadingLimits(order.max_pixels, order.max_tokens)
     codebook = read_codes(order.codebook)
     vectors = decompress_array(data, codebook, order.turns, order.partial, limits)
     stream = io.BytesIO()

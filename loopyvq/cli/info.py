@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopyvq.cli.decompress import read_file
+from loopyvq.cli.inputs import read_file
 from loopyvq.cli.options import add_device
 from loopyvq.cli.verify import verify_file
 

@@ -22,9 +22,11 @@ COMMANDS = {
     "decode": "turn token files back into images",
     "evaluate": "measure reconstructions and their cost",
     "convert": "convert models of taming-transformers and diffusers, both ways",
+    "rd": "measure rate and distortion of real files (also: evaluate rd)",
     "compress": "turn images and arrays into small files, at any rate, within a bound",
     "decompress": "turn these files back into images and arrays",
     "verify": "decode files and check what they promise",
+    "weights": "prepare the weights that perceptual losses need",
     "tables": "fit the entropy tables of a model, for smaller files",
     "info": "show what a model, a run or a file holds",
     "demo": "train for two minutes and show where the tokens go",
@@ -59,6 +61,8 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for bad input, 130 after an interrupt.
     """
     words = list(sys.argv[1:] if words is None else words)
+    if words[:2] == ["evaluate", "rd"]:
+        words = words[1:]
     parser = _build_parser(words)
     arguments, rest = parser.parse_known_args(words)
     command = importlib.import_module(f"loopyvq.cli.{arguments.command}")

@@ -4,12 +4,12 @@ import argparse
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-__all__ = ["add_jobs", "in_jobs", "input_files", "output_path"]
+__all__ = ["add_jobs", "in_jobs", "output_path"]
 
 ItemT = TypeVar("ItemT")
 MadeT = TypeVar("MadeT")
@@ -41,36 +41,6 @@ def output_path(folder: str | Path, key: str, suffix: str) -> Path:
     """
     parts = [part for part in PurePosixPath(key).parts if part not in ("/", "..", ".")]
     return Path(folder).joinpath(*parts[:-1], f"{parts[-1] if parts else 'image'}{suffix}")
-
-
-def input_files(names: Sequence[str], suffix: str) -> list[tuple[Path, str]]:
-    """List files with their names below the folders that were given.
-
-    Args:
-        names: files, or folders of them.
-        suffix: of the files in folders.
-
-    Returns:
-        Paths, and the names that outputs get.
-
-    Raises:
-        DataError: a path is missing, or a folder holds no such files.
-    """
-    from loopyvq.errors import DataError
-
-    found = []
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            files = sorted(path.rglob(f"*{suffix}"))
-            if not files:
-                raise DataError(f"there are no {suffix} files in {path}")
-            found += [(file, file.relative_to(path).as_posix()) for file in files]
-        elif path.is_file():
-            found.append((path, path.name))
-        else:
-            raise DataError(f"there is no file {path}")
-    return found
 
 
 def in_jobs(

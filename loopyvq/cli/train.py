@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from loopyvq.errors import ConfigError
 
@@ -14,19 +15,20 @@ examples:
   loopyvq train tokenizer --data photos/ --out runs/first
   loopyvq train tokenizer configs/small.yaml --data photos.zip --run.steps 2000
   loopyvq train tokenizer --resume runs/first
+  loopyvq train vqgan configs/vqgan_small.yaml --data photos/ --out runs/gan
   torchrun --nproc-per-node 2 -m loopyvq train tokenizer --data photos/ --run.devices 2
 
 Every option of the config can be set by its dotted name, such as
   --tokenizer.quantizer.max_depth 12  --budget.kind depth  --optim.learning_rate 5e-4
 `loopyvq train tokenizer --show-config` prints them all with their values; docs/training.md
-explains them.
+and docs/gan_training.md explain them.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("what", choices=("tokenizer",), help="what to train")
+    parser.add_argument("what", choices=("tokenizer", "vqgan"), help="what to train")
     parser.add_argument(
         "config", nargs="?", metavar="CONFIG", help="YAML file of options (see configs/)"
     )
@@ -36,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="image folder, zip or tar archive, idx file, text file of paths, one image, or the "
         "word 'samples' for the photographs that come with scikit-image",
     )
-    parser.add_argument(
-        "--out", default="runs/tokenizer", metavar="DIR", help="default: %(default)s"
-    )
+    parser.add_argument("--out", metavar="DIR", help="default: runs/tokenizer or runs/vqgan")
     parser.add_argument(
         "--resume", metavar="DIR", help="continue the run in DIR with its own config and data"
     )
@@ -58,28 +58,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
-    """Train a tokenizer."""
+    """Train a tokenizer, alone or against a discriminator."""
+    if arguments.what == "vqgan":
+        from loopyvq.training import VqganTrainingConfig, train_vqgan
+
+        _train(arguments, options, VqganTrainingConfig, train_vqgan)
+    else:
+        from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
+
+        _train(arguments, options, TokenizerTrainingConfig, train_tokenizer)
+
+
+def _train(
+    arguments: argparse.Namespace,
+    options: Sequence[str],
+    kind: type[Any],
+    train: Callable[..., Path],
+) -> None:
+    """Train what the class of its config says."""
     from loopyvq.config import parse_config, read_yaml
-    from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
     from loopyvq.training.run import saved_config
 
     if arguments.resume:
         if options or arguments.config or arguments.data:
             raise ConfigError("--resume takes its config and data from the run: give no others")
-        config, data = saved_config(arguments.resume)
+        config, data = saved_config(arguments.resume, kind)
         folder = Path(arguments.resume)
     else:
         values = read_yaml(arguments.config) if arguments.config else {}
         words = [*_run_options(arguments), *options]
-        config = parse_config(TokenizerTrainingConfig, values, words)
-        data, folder = arguments.data, Path(arguments.out)
+        config = parse_config(kind, values, words)
+        data, folder = arguments.data, Path(arguments.out or f"runs/{arguments.what}")
     if arguments.show_config:
         print(_as_yaml(config), end="")
         return
     if data is None:
         raise ConfigError("give the training images with --data PATH, or --data samples")
     try:
-        best = train_tokenizer(
+        best = train(
             config,
             data,
             folder,
@@ -89,7 +105,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         )
     except KeyboardInterrupt:
         print(
-            f"state saved; go on with: loopyvq train tokenizer --resume {folder}", file=sys.stderr
+            f"state saved; go on with: loopyvq train {arguments.what} --resume {folder}",
+            file=sys.stderr,
         )
         raise
     print(f"best model: {best}")

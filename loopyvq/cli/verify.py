@@ -4,10 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from loopyvq.cli.compress import read_array, read_codes
-from loopyvq.cli.decompress import open_codec, read_file
+from loopyvq.cli.inputs import input_files, open_codec, read_array, read_codes, read_file
 from loopyvq.cli.options import add_device, open_device
-from loopyvq.cli.outputs import input_files
 
 _EXAMPLES = """\
 examples:
@@ -15,7 +13,6 @@ examples:
   loopyvq verify photo.jpg.lvq --model runs/first --original photo.jpg   and keep its bound?
   loopyvq verify vectors.npy.lvq --original vectors.npy
 """
-_MAX_PIXELS = 200_000_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,13 +68,13 @@ def _verify_image(data: bytes, arguments: argparse.Namespace) -> str:
     from loopyvq.data import open_image_set
     from loopyvq.errors import BitstreamError, ConfigError
 
-    codec = open_codec(arguments.model, str(open_device(arguments.device)), _MAX_PIXELS)
+    codec = open_codec(arguments.model, str(open_device(arguments.device)))
     sites = codec.decode_sites(data)
     codec.decompress(data)
     found = f"decodes, {sites.tokens.lengths.numel()} sites, {sites.num_escaped} with a remainder"
     if arguments.original is None:
-        promise = "" if sites.is_bounded else "no "
-        return f"{found}; it makes {promise}promise of its threshold {sites.header.threshold:.4g}"
+        promise = "a" if sites.is_bounded else "no"
+        return f"{found}; it makes {promise} promise of its threshold {sites.header.threshold:.4g}"
     images = open_image_set(arguments.original, channels=sites.header.channels, strict=True)
     if len(images) != 1:
         raise ConfigError(f"--original must be one image, {arguments.original} holds {len(images)}")

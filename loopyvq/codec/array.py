@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Shaped
 
 from loopyvq.codec.bound import round_down
 from loopyvq.codec.escape import apply_escape, distances, escape
@@ -36,7 +36,7 @@ _LARGEST_DEPTH = 255
 
 
 def compress_array(
-    vectors: Float[np.ndarray, "n d"],
+    vectors: Shaped[np.ndarray, "..."],
     max_error: float,
     *,
     codebook: VectorCodebook | None = None,
@@ -47,7 +47,7 @@ def compress_array(
     """Write an array as a file.
 
     Args:
-        vectors: finite floats of any precision; a reader gets 32-bit floats.
+        vectors: ``n d`` finite floats of any precision; a reader gets 32-bit floats.
         max_error: largest Euclidean error of a vector, 0 or more.
         codebook: that of many files; by default one is learned from the vectors, of the size that
             makes the file smallest.
@@ -142,7 +142,7 @@ def decompress_array(
     return apply_escape(escaped, decoded, header.threshold)[0]
 
 
-def _check_vectors(vectors: np.ndarray) -> None:
+def _check_vectors(vectors: Shaped[np.ndarray, "..."]) -> None:
     if vectors.ndim != 2 or vectors.dtype.kind != "f" or not vectors.shape[1]:
         raise DataError(
             f"an array must hold floats of shape (n, d), d at least 1, got {vectors.dtype} of "

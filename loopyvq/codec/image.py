@@ -75,7 +75,8 @@ class Codec:
         tables: Tables | None = None,
         limits: ReadingLimits | None = None,
     ) -> None:
-        if tokenizer.config.image_channels not in (1, 3) or tokenizer.training:
+        paints = not getattr(tokenizer.config, "label_maps", False)
+        if not paints or tokenizer.config.image_channels not in (1, 3) or tokenizer.training:
             raise ConfigError("a codec needs a model of images, in evaluation mode")
         self.tokenizer = tokenizer
         self.tables = tables
@@ -107,7 +108,7 @@ class Codec:
 
     def compress(
         self,
-        image: UInt8[Tensor, "c H W"] | UInt8[np.ndarray, "c H W"],
+        image: Tensor | np.ndarray,
         threshold: float | None = None,
         *,
         target: Target | None = None,
@@ -119,7 +120,7 @@ class Codec:
         """Write an image as a file.
 
         Args:
-            image: 8-bit pixels, grey or colour.
+            image: 8-bit pixels, ``c H W``, grey or colour.
             threshold: largest error of a site's latent, in units of ``sigma``, 0 or more; by
                 default the model's own.
             target: what to reach in place of a threshold.
@@ -195,9 +196,7 @@ class Codec:
         tables = self.tables if container.header.model == self._with_tables else None
         return read_sites(container, self.tokenizer.quantizer, grid, tables, turns)
 
-    def verify(
-        self, data: bytes, image: UInt8[Tensor, "c H W"] | UInt8[np.ndarray, "c H W"]
-    ) -> Verified:
+    def verify(self, data: bytes, image: Tensor | np.ndarray) -> Verified:
         """Compare the latents of a file with those of the image.
 
         Args:

@@ -14,22 +14,22 @@ class ReadingLimits:
 
     Attributes:
         max_pixels: of an image; or numbers of an array.
-        max_sites: places of the latent grid, or vectors of an array. A site takes about 100 bytes
-            per turn while it is decoded.
+        max_tokens: sites, or vectors of an array, times the largest length of a site. A token takes
+            up to about 50 bytes while it is decoded, whether it is there or not.
 
     Example:
-        >>> ReadingLimits(max_pixels=1 << 20).max_sites
-        4194304
+        >>> ReadingLimits(max_pixels=1 << 20).max_tokens
+        16777216
     """
 
     max_pixels: int = 200_000_000
-    max_sites: int = 1 << 22
+    max_tokens: int = 1 << 24
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.max_pixels < 1 or self.max_sites < 1:
+        if self.max_pixels < 1 or self.max_tokens < 1:
             raise ConfigError(
-                f"limits must be at least 1, got {self.max_pixels} pixels, {self.max_sites} sites"
+                f"limits must be at least 1, got {self.max_pixels} pixels, {self.max_tokens} tokens"
             )
 
     def check(self, header: Header, num_sites: int) -> None:
@@ -49,7 +49,9 @@ class ReadingLimits:
                 f"the file announces {header.height} x {header.width} {what}, more than the "
                 f"allowed {self.max_pixels}"
             )
-        if num_sites > self.max_sites:
+        num_tokens = num_sites * header.max_depth
+        if num_tokens > self.max_tokens:
             raise BitstreamError(
-                f"the file announces {num_sites} sites, more than the allowed {self.max_sites}"
+                f"the file announces up to {num_tokens} tokens, more than the allowed "
+                f"{self.max_tokens}"
             )

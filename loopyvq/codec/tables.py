@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.checkpoint import (
@@ -95,9 +94,7 @@ def coding_identity(tokenizer: Tokenizer, tables: Tables | None) -> str:
     return digest.hexdigest()[:16]
 
 
-def fit_tables_to_images(
-    tokenizer: Tokenizer, images: Iterable[UInt8[Tensor, "c H W"]], seed: int = 0
-) -> Tables:
+def fit_tables_to_images(tokenizer: Tokenizer, images: Iterable[Tensor], seed: int = 0) -> Tables:
     """Fit entropy tables to how a tokenizer speaks of images.
 
     Every image is encoded at three thresholds, which spread the mean length evenly, with either
@@ -105,7 +102,7 @@ def fit_tables_to_images(
 
     Args:
         tokenizer: the model.
-        images: such as those it was trained on; some hundreds are enough.
+        images: 8-bit, ``c H W``, such as those it was trained on; some hundreds are enough.
         seed: of the choice of thresholds and of the fit.
 
     Returns:

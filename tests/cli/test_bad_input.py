@@ -5,6 +5,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -49,6 +50,14 @@ def there(workspace, tmp_path, monkeypatch, tiny_config):
     main(["encode", "run", "photos/0.png", "--out", "."])
     tokens = (tmp_path / "0.png.tokens").read_bytes()
     (tmp_path / "half.tokens").write_bytes(tokens[: len(tokens) // 2])
+    main(["compress", "photos/0.png", "--model", "run", "--out", ".", "--threshold", "0.2"])
+    data = (tmp_path / "0.png.lvq").read_bytes()
+    (tmp_path / "half.lvq").write_bytes(data[: len(data) // 2])
+    (tmp_path / "hurt.lvq").write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+    (tmp_path / "fake.lvq").write_text("this is no file of ours")
+    (tmp_path / "fake.npy").write_text("this is no array")
+    np.save(tmp_path / "v.npy", np.random.default_rng(0).normal(size=(9, 2)))
+    np.save(tmp_path / "whole.npy", np.ones((3, 2), np.int64))
     to_pil(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(tmp_path / "one.png")
     bad_checkpoints(tmp_path)
     return tmp_path

@@ -7,3 +7,15 @@ def test_info_describes_models_and_tokens(run, workspace, tmp_path):
     assert code == 0
     for text in ("40 x 33 pixels, 5 x 5 sites", "run_length", "depth_major"):
         assert text in out
+
+
+def test_info_describes_and_verifies_compressed_files(run, workspace, tmp_path):
+    model, photo = workspace / "run", workspace / "photos" / "0.png"
+    run("compress", photo, "--model", model, "--out", tmp_path, "--threshold", 0.25)
+    file = tmp_path / "0.png.lvq"
+    code, out, _ = run("info", file, "--verify", "--model", model, "--original", photo)
+    assert code == 0
+    for text in ("40 x 33 pixels", "threshold 0.25, kept at every site", "100.000 % within"):
+        assert text in out
+    file.write_bytes(file.read_bytes()[:-2])
+    assert "cut off" in run("info", file)[1]

@@ -22,3 +22,12 @@ def test_train_resumes_from_the_folder_alone(run, workspace, tmp_path):
     code, out, _ = run("train", "tokenizer", "--resume", tmp_path / "run", "--quiet")
     assert code == 0
     assert "best model" in out
+
+
+def test_train_vqgan_runs_and_resumes(run, workspace, tmp_path):
+    words = ["train", "vqgan", workspace / "tiny.yaml", "--data", workspace / "photos", "--quiet"]
+    words += ["--adversarial.start_step", "2", "--discriminator.base_channels", "4"]
+    assert run(*words, "--discriminator.layers", 2, "--out", tmp_path / "run")[0] == 0
+    code, out, _ = run("train", "vqgan", "--resume", tmp_path / "run", "--quiet")
+    assert code == 0
+    assert "best model" in out

@@ -1,0 +1,110 @@
+"""Curves of systems against each other: at equal bytes, and over a range of them."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from loopyvq.evaluation.rd_points import RdPoint
+
+__all__ = ["Interval", "bd_rate", "compare", "quality_at"]
+
+_SAMPLES = 100
+
+
+class Interval(NamedTuple):
+    """A mean over images, and where 95 % of bootstrapped means lie.
+
+    Attributes:
+        mean: over the images.
+        low: 2.5th percentile.
+        high: 97.5th percentile.
+        num_images: images that could be compared.
+    """
+
+    mean: float
+    low: float
+    high: float
+    num_images: int
+
+
+def quality_at(points: Sequence[RdPoint], rate_bpp: float, measure: str) -> float | None:
+    """Read one image's curve at a rate, linearly in the logarithm of the rate.
+
+    Args:
+        points: of one system and image.
+        rate_bpp: bits per pixel, above 0.
+        measure: ``psnr_db``, ``ssim`` or ``ms_ssim``.
+
+    Returns:
+        The quality; None outside of the curve.
+    """
+    curve = sorted((math.log(point.rate_bpp), getattr(point, measure)) for point in points)
+    rates = [rate for rate, _ in curve]
+    if not curve or not rates[0] <= math.log(rate_bpp) <= rates[-1]:
+        return None
+    return float(np.interp(math.log(rate_bpp), rates, [quality for _, quality in curve]))
+
+
+def bd_rate(
+    points: Sequence[RdPoint], reference: Sequence[RdPoint], measure: str = "psnr_db"
+) -> float | None:
+    """Measure how many bytes more one image takes at the same quality, on average.
+
+    Both curves are joined linearly in the logarithm of the rate, which a few unevenly spread points
+    cannot make swing as a polynomial does.
+
+    Args:
+        points: of one system and image.
+        reference: of another system and the same image.
+        measure: ``psnr_db``, ``ssim`` or ``ms_ssim``.
+
+    Returns:
+        Per cent of the reference's bytes, negative if fewer are needed; None if the qualities do
+        not overlap.
+
+    References:
+        Bjontegaard, "Calculation of average PSNR differences between RD-curves", 2001, VCEG-M33
+    """
+    curves = [_rising(some, measure) for some in (points, reference)]
+    low = max(min(quality, default=math.inf) for quality, _ in curves)
+    high = min(max(quality, default=-math.inf) for quality, _ in curves)
+    if not low < high:
+        return None
+    grid = np.linspace(low, high, _SAMPLES)
+    ours, theirs = (np.interp(grid, quality, rate) for quality, rate in curves)
+    return 100 * math.expm1(float((ours - theirs).mean()))
+
+
+def compare(values: Sequence[float], seed: int = 0, draws: int = 2000) -> Interval:
+    """Average over images, with a bootstrap interval.
+
+    Args:
+        values: one per image, at least one.
+        seed: of the draws.
+        draws: bootstrap samples.
+
+    Returns:
+        The mean and its interval.
+
+    Example:
+        >>> compare([1.0, 1.0]).high
+        1.0
+    """
+    array = np.asarray(values, np.float64)
+    chosen = np.random.default_rng(seed).integers(0, len(array), (draws, len(array)))
+    low, high = np.percentile(array[chosen].mean(axis=1), [2.5, 97.5])
+    return Interval(float(array.mean()), float(low), float(high), len(array))
+
+
+def _rising(points: Sequence[RdPoint], measure: str) -> tuple[list[float], list[float]]:
+    """Give qualities and log rates, leaving out files that are larger but no better."""
+    qualities: list[float] = []
+    rates: list[float] = []
+    for point in sorted(points, key=lambda point: point.rate_bpp):
+        quality = getattr(point, measure)
+        if not qualities or quality > qualities[-1]:
+            qualities.append(quality)
+            rates.append(math.log(point.rate_bpp))
+    return qualities, rates

@@ -1,0 +1,43 @@
+import numpy as np
+
+
+def test_promises_of_images_are_checked(run, workspace, tmp_path):
+    model, photo = workspace / "run", workspace / "photos" / "0.png"
+    words = [photo, "--model", model, "--out", tmp_path]
+    file = tmp_path / "0.png.lvq"
+    assert run("compress", *words, "--threshold", 0.2)[0] == 0
+    code, out, err = run("verify", file, "--model", model, "--original", photo)
+    assert code == 0, err
+    assert "100.000 % within" in out
+    assert "makes a promise" in run("verify", file, "--model", model)[1]
+    other = workspace / "photos" / "2.png"
+    code, _, err = run("verify", file, "--model", model, "--original", other)
+    assert code == 2
+    assert "the file holds 3 x 40 x 33" in err
+    assert run("compress", *words, "--quality", 20)[0] == 0
+    assert "makes no promise" in run("verify", tmp_path, "--model", model)[1]
+
+
+def test_a_broken_promise_is_an_error(run, workspace, tmp_path):
+    from PIL import Image
+
+    model, photo = workspace / "run", workspace / "photos" / "0.png"
+    run("compress", photo, "--model", model, "--out", tmp_path, "--threshold", 0.02)
+    Image.new("RGB", (33, 40), "red").save(tmp_path / "other.png")
+    words = [tmp_path / "0.png.lvq", "--model", model, "--original", tmp_path / "other.png"]
+    code, _, err = run("verify", *words)
+    assert code == 2
+    assert "the bound is not kept" in err
+
+
+def test_promises_of_arrays_are_checked(run, tmp_path):
+    vectors = np.random.default_rng(0).normal(size=(50, 3))
+    np.save(tmp_path / "v.npy", vectors)
+    np.save(tmp_path / "w.npy", vectors + 1)
+    np.save(tmp_path / "x.npy", vectors[1:])
+    run("compress", tmp_path / "v.npy", "--max-error", 0.2, "--out", tmp_path)
+    file = tmp_path / "v.npy.lvq"
+    assert "promises an error of at most 0.2" in run("verify", file)[1]
+    assert "promised 0.2" in run("verify", file, "--original", tmp_path / "v.npy")[1]
+    for other in ("w", "x"):
+        assert run("verify", file, "--original", tmp_path / f"{other}.npy")[0] == 2

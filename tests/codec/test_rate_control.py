@@ -1,0 +1,47 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loopyvq.codec.rate_control import Target, search, threshold_of_quality
+from loopyvq.errors import ConfigError
+
+
+def size(threshold):
+    return 1000.0 / threshold
+
+
+@given(st.floats(700, 40_000))
+def test_the_best_file_that_is_small_enough(most):
+    found = search(size, float, Target("num_bytes", most))
+    assert found.value <= most
+    assert found.value > 0.99 * most
+    assert size(found.threshold) == found.trial
+
+
+@given(st.floats(5, 29.5))
+def test_the_smallest_file_that_is_good_enough(least):
+    found = search(lambda at: 30 - 16 * at, float, Target("psnr_db", least))
+    assert found.value >= least
+    assert found.value < least + 0.2 or found.threshold > 1.5
+
+
+def test_ends_of_the_range():
+    assert search(size, float, Target("num_bytes", 1e9)).threshold == 0.02
+    assert search(lambda at: at, float, Target("pixel_error", 5.0)).threshold == 1.6
+    with pytest.raises(
+        ConfigError, match=r"10 bytes cannot be reached .* gives 625 to 5e.04 bytes"
+    ):
+        search(size, float, Target("num_bytes", 10.0))
+    for bad in (Target("charm", 1.0), Target("ssim", float("nan"))):
+        with pytest.raises(ConfigError, match="a target must be"):
+            search(size, float, bad)
+
+
+def test_qualities_are_mapped_in_order():
+    thresholds = [threshold_of_quality(float(quality)) for quality in range(1, 101)]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert thresholds[0] == pytest.approx(1.6)
+    assert thresholds[-1] == pytest.approx(0.02)
+    for bad in (0.0, 101.0, float("nan")):
+        with pytest.raises(ConfigError, match="quality"):
+            threshold_of_quality(bad)

@@ -1,0 +1,41 @@
+import math
+
+import pytest
+
+from loopyvq.evaluation.rd_curves import bd_rate, compare, quality_at
+from loopyvq.evaluation.rd_points import RdPoint
+
+
+def curve(factor, system="a"):
+    rates = [0.1, 0.2, 0.4, 0.8]
+    return [
+        RdPoint(system, str(rate), "i", 1, rate * factor, 30 + 5 * math.log2(rate), 0.5, 0.5)
+        for rate in rates
+    ]
+
+
+def test_bytes_at_equal_quality():
+    assert bd_rate(curve(1.0), curve(1.0)) == pytest.approx(0)
+    assert bd_rate(curve(0.5), curve(1.0)) == pytest.approx(-50)
+    assert bd_rate(curve(1.3), curve(1.0)) == pytest.approx(30)
+    assert bd_rate(curve(1.0)[:1], curve(1.0)[2:]) is None
+    assert bd_rate([], curve(1.0)) is None
+
+
+def test_files_that_are_larger_but_no_better_are_left_out():
+    worse = curve(1.0)[1]._replace(rate_bpp=0.35, psnr_db=10.0)
+    assert bd_rate([*curve(1.0), worse], curve(1.0)) == pytest.approx(0)
+
+
+def test_qualities_are_read_between_points():
+    between = quality_at(curve(1.0), math.sqrt(0.02), "psnr_db")
+    assert between == pytest.approx(30 + 5 * math.log2(math.sqrt(0.02)))
+    assert quality_at(curve(1.0), 0.05, "psnr_db") is None
+    assert quality_at([], 0.05, "psnr_db") is None
+
+
+def test_intervals_hold_the_mean():
+    interval = compare([1.0, 2.0, 3.0, 10.0])
+    assert interval.low < interval.mean == 4.0 < interval.high
+    assert interval.num_images == 4
+    assert compare([1.0, 2.0, 3.0, 10.0]) == interval
