@@ -6,7 +6,7 @@ import pytest
 
 from loopyvq.config import config_to_dict, parse_config, read_yaml
 from loopyvq.errors import ConfigError
-from loopyvq.training import TokenizerTrainingConfig
+from loopyvq.training import TokenizerTrainingConfig, VqganTrainingConfig
 
 PRESETS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
 
@@ -83,8 +83,9 @@ def test_missing_binary_and_empty_files(tmp_path):
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_every_shipped_config_loads(preset):
-    config = parse_config(TokenizerTrainingConfig, read_yaml(preset))
-    assert parse_config(TokenizerTrainingConfig, config_to_dict(config)) == config
+    kind = VqganTrainingConfig if preset.stem.startswith("vqgan") else TokenizerTrainingConfig
+    config = parse_config(kind, read_yaml(preset))
+    assert parse_config(kind, config_to_dict(config)) == config
 
 
 def test_there_are_presets():

@@ -1,6 +1,8 @@
 """The training loop, readable top to bottom: draws in, steps, records, checkpoints out.
 
     draws --batch--> task.loss --> backward --> clip, step, averages --> journal
+                          |                            |
+        task.adversary_loss --> backward --> clip, step|
                                                        |
                               every now and then: validation, best.safetensors, state.safetensors
 
@@ -10,14 +12,13 @@ that was killed and resumed is bit-identical to one that was not.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -30,8 +31,9 @@ from loopyvq.training.journal import Journal
 from loopyvq.training.optim import OptimConfig, build_optimizer, learning_rate_at
 from loopyvq.training.precision import resolve_precision
 from loopyvq.training.state import TrainingState, load_state, save_state
+from loopyvq.training.task import AdversarialTask, Task
 
-__all__ = ["RunConfig", "Task", "Validation", "train"]
+__all__ = ["RunConfig", "train"]
 
 
 @dataclass(frozen=True)
@@ -94,53 +96,6 @@ class RunConfig:
             raise ConfigError(f"average_decay must be within [0, 1), got {self.average_decay}")
 
 
-class Validation(NamedTuple):
-    """What a validation found.
-
-    Attributes:
-        score: larger is better; the best model is kept.
-        values: measurements by name.
-        panel: pictures to look at.
-    """
-
-    score: float
-    values: dict[str, float]
-    panel: UInt8[Tensor, "3 H W"]
-
-
-@runtime_checkable
-class Task(Protocol):
-    """What the loop needs to know of what it trains."""
-
-    model: nn.Module
-
-    def loss(
-        self, model: nn.Module, images: Float[Tensor, "b c H W"], generator: torch.Generator
-    ) -> Float[Tensor, ""]:
-        """Give the loss of one pass, with gradient."""
-        ...
-
-    def networks(self) -> Sequence[nn.Module]:
-        """Name the parts of the model that may be compiled."""
-        ...
-
-    def after_step(self) -> None:
-        """Update what no optimizer updates."""
-        ...
-
-    def measure(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Measure the last pass: all values, and those for the progress bar."""
-        ...
-
-    def validate(self, model: nn.Module) -> Validation | None:
-        """Judge a model on held-out images; None where there are none."""
-        ...
-
-    def save(self, path: Path, model: nn.Module, step: int) -> None:
-        """Write a model."""
-        ...
-
-
 def train(
     task: Task,
     draws: Dataset[Tensor],
@@ -164,16 +119,17 @@ def train(
 
     Raises:
         TrainingError: a loss is not finite, or there is no state to resume.
+        ConfigError: a task with an adversary is to run in 16-mixed.
         CheckpointError: the saved state is damaged or belongs to another model.
         KeyboardInterrupt: the user interrupted; the state was saved after the step in progress.
     """
     # Its banner repeats what the config says, in the middle of the progress bar.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    fabric = Fabric(
-        accelerator=run.accelerator,
-        devices=run.devices,
-        precision=resolve_precision(run.precision, run.accelerator),
-    )
+    precision = resolve_precision(run.precision, run.accelerator)
+    opponent = _Opponent(task) if isinstance(task, AdversarialTask) else None
+    if opponent and precision == "16-mixed":
+        raise ConfigError("a GAN cannot train in 16-mixed: choose bf16-mixed or 32-true")
+    fabric = Fabric(accelerator=run.accelerator, devices=run.devices, precision=precision)
     fabric.launch()
     optimizer = build_optimizer(task.model, optim)
     average = WeightAverage(task.model, run.average_decay)
@@ -181,19 +137,37 @@ def train(
         for network in task.networks():
             network.compile()
     state = TrainingState(task.model, average.model, optimizer)
+    if opponent:
+        state.adversary, state.adversary_optimizer = opponent.model, opponent.optimizer
     if resume:
         load_state(folder / "state.safetensors", state)
     average.model.to(fabric.device)
     model, optimizer = fabric.setup(task.model, optimizer)
+    if opponent:
+        opponent.model, opponent.optimizer = fabric.setup(opponent.model, opponent.optimizer)
     is_first = fabric.global_rank == 0
     last_step = None if run.time_limit_s else run.steps
     journal = Journal(
         folder, state.step, last_step, quiet or not is_first, run.tensorboard and is_first
     )
     with journal:
-        _Trainer(fabric, task, model, optimizer, average, state, journal, run, optim, folder).run(
-            draws
+        trainer = _Trainer(
+            fabric, task, model, optimizer, average, state, journal, run, optim, folder, opponent
         )
+        trainer.run(draws)
+
+
+class _Opponent:
+    """The adversary of a task with its optimizer and the norm of its last gradient."""
+
+    def __init__(self, task: AdversarialTask) -> None:
+        self.task = task
+        self.model = task.adversary
+        self.optimizer: torch.optim.Optimizer = build_optimizer(self.model, task.adversary_optim)
+        self.gradient_norm = 0.0
+
+    def plays(self, step: int) -> bool:
+        return step >= self.task.adversary_start
 
 
 @dataclass
@@ -210,6 +184,7 @@ class _Trainer:
     config: RunConfig
     optim: OptimConfig
     folder: Path
+    opponent: _Opponent | None = None
 
     def __post_init__(self) -> None:
         """Start the clocks."""
@@ -250,31 +225,54 @@ class _Trainer:
         return max(by_steps, by_time)
 
     def _step(self, batches: Iterator[Tensor]) -> None:
-        """Take one optimizer step."""
-        config = self.config
-        rate = learning_rate_at(self.state.step, self._progress(), self.optim)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        """Take one optimizer step, or one of each of two that play against each other."""
+        config, opponent = self.config, self._prepare()
         generator = _generator(config.seed, self.state.step, self.fabric.global_rank)
-        self.optimizer.zero_grad()
         for index in range(config.accumulate):
             images = next(batches).to(self.fabric.device)
-            is_last = index == config.accumulate - 1
-            with self.fabric.no_backward_sync(self.model, enabled=not is_last):
-                loss = self.task.loss(self.model, images, generator)
-                self._require_finite(loss, images)
-                self.fabric.backward(loss / config.accumulate)
-        self.gradient_norm = self._clip()
+            syncs = index == config.accumulate - 1
+            with self.fabric.no_backward_sync(self.model, enabled=not syncs):
+                self._backward(self.task.loss(self.model, images, generator), images)
+            if opponent:
+                with self.fabric.no_backward_sync(opponent.model, enabled=not syncs):
+                    self._backward(opponent.task.adversary_loss(opponent.model), images)
+        self.gradient_norm = self._clip(self.model, self.optimizer, self.optim)
         self.optimizer.step()
+        if opponent:
+            optim = opponent.task.adversary_optim
+            opponent.gradient_norm = self._clip(opponent.model, opponent.optimizer, optim)
+            opponent.optimizer.step()
         self.task.after_step()
         self.average.update(self.task.model, self.state.step)
         self.state.step += 1
         self.journal.advance()
 
-    def _clip(self) -> float:
-        most = self.optim.clip_norm or float("inf")
+    def _prepare(self) -> _Opponent | None:
+        """Set learning rates and clear gradients; give the opponent if it takes part."""
+        step, opponent = self.state.step, self.opponent
+        self._begin(self.optimizer, self.optim, step)
+        if opponent is None:
+            return None
+        opponent.task.begin_step(step)
+        first = opponent.task.adversary_start
+        self._begin(opponent.optimizer, opponent.task.adversary_optim, max(0, step - first))
+        return opponent if opponent.plays(step) else None
+
+    def _begin(self, optimizer: torch.optim.Optimizer, optim: OptimConfig, step: int) -> None:
+        rate = learning_rate_at(step, self._progress(), optim)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+
+    def _backward(self, loss: Tensor, images: Tensor) -> None:
+        self._require_finite(loss, images)
+        self.fabric.backward(loss / self.config.accumulate)
+
+    def _clip(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, optim: OptimConfig
+    ) -> float:
         norm = self.fabric.clip_gradients(
-            self.model, self.optimizer, max_norm=most, error_if_nonfinite=False
+            model, optimizer, max_norm=optim.clip_norm or float("inf"), error_if_nonfinite=False
         )
         return float(norm) if norm is not None else float("nan")
 
@@ -300,6 +298,8 @@ class _Trainer:
             self._logged = (step, now)
             values["images_per_s"] = speed
             values["gradient_norm"] = self.gradient_norm
+            if self.opponent:
+                values["adversary_gradient_norm"] = self.opponent.gradient_norm
             values["learning_rate"] = self.optimizer.param_groups[0]["lr"]
             shown["img/s"] = f"{speed:.0f}"
             if config.time_limit_s:
@@ -315,11 +315,15 @@ class _Trainer:
         """Judge the average on the first process; keep it if it is the best so far."""
         found = self.task.validate(self.average.model) if self.is_first else None
         if found is not None:
-            values = {**found.values, "validation_score": found.score}
-            self.journal.write(self.state.step, values, {"val": f"{found.score:.2f}dB"})
+            values, shown = dict(found.values), {}
+            if found.score is not None:
+                values["validation_score"] = found.score
+                shown["val"] = f"{found.score:.2f}dB"
+            self.journal.write(self.state.step, values, shown)
             self.journal.picture(self.state.step, "validation", found.panel)
-            if found.score >= self.state.best_score:
-                self.state.best_score = found.score
+            if found.score is None or found.score >= self.state.best_score:
+                if found.score is not None:
+                    self.state.best_score = found.score
                 path = self.folder / "best.safetensors"
                 self.task.save(path, self.average.model, self.state.step)
         self.fabric.barrier()

@@ -23,6 +23,8 @@ class TrainingState:
         model: the model in training.
         average: the running average of its weights.
         optimizer: its optimizer.
+        adversary: the model that it plays against, if there is one.
+        adversary_optimizer: the optimizer of that one.
         step: steps done.
         best_score: best validation so far.
         elapsed_s: seconds trained, over all resumes.
@@ -31,6 +33,8 @@ class TrainingState:
     model: nn.Module
     average: nn.Module
     optimizer: torch.optim.Optimizer
+    adversary: nn.Module | None = None
+    adversary_optimizer: torch.optim.Optimizer | None = None
     step: int = 0
     best_score: float = -math.inf
     elapsed_s: float = 0.0
@@ -46,12 +50,14 @@ def save_state(path: Path, state: TrainingState) -> None:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in state.model.state_dict().items()}
-    for name, tensor in state.average.state_dict().items():
-        tensors[f"average.{name}"] = tensor
-    for index, moments in state.optimizer.state_dict()["state"].items():
-        for name, tensor in moments.items():
-            tensors[f"optimizer.{index}.{name}"] = tensor
+    tensors: dict[str, Tensor] = {}
+    for group, module in _modules(state).items():
+        for name, tensor in module.state_dict().items():
+            tensors[f"{group}.{name}"] = tensor
+    for group, optimizer in _optimizers(state).items():
+        for index, moments in optimizer.state_dict()["state"].items():
+            for name, tensor in moments.items():
+                tensors[f"{group}.{index}.{name}"] = tensor
     best = None if math.isinf(state.best_score) else state.best_score
     write_tensors(path, _KIND, tensors, step=state.step, best_score=best, elapsed_s=state.elapsed_s)
 
@@ -67,22 +73,38 @@ def load_state(path: Path, state: TrainingState) -> None:
         CheckpointError: the file is missing, damaged, or belongs to another model.
     """
     tensors, header = read_tensors(path, _KIND)
-    groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+    groups: dict[str, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         group, _, rest = name.partition(".")
         groups.setdefault(group, {})[rest] = tensor
-    load_weights(state.model, groups["model"], path)
-    load_weights(state.average, groups["average"], path)
+    for group, module in _modules(state).items():
+        load_weights(module, groups.get(group, {}), path)
     try:
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in groups["optimizer"].items():
-            index, _, moment = name.partition(".")
-            moments.setdefault(int(index), {})[moment] = tensor
-        whole = state.optimizer.state_dict()
-        state.optimizer.load_state_dict({**whole, "state": moments})
+        for group, optimizer in _optimizers(state).items():
+            _load_moments(optimizer, groups.get(group, {}))
         state.step = int(header["step"])
         best = header["best_score"]
         state.best_score = -math.inf if best is None else float(best)
         state.elapsed_s = float(header["elapsed_s"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} holds no complete training state: {error}") from error
+
+
+def _modules(state: TrainingState) -> dict[str, nn.Module]:
+    """Name the parts with weights."""
+    parts = {"model": state.model, "average": state.average, "adversary": state.adversary}
+    return {name: module for name, module in parts.items() if module is not None}
+
+
+def _optimizers(state: TrainingState) -> dict[str, torch.optim.Optimizer]:
+    parts = {"optimizer": state.optimizer, "adversary_optimizer": state.adversary_optimizer}
+    return {name: optimizer for name, optimizer in parts.items() if optimizer is not None}
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Put moments, by parameter and name, back; one that has not stepped yet has none."""
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, _, moment = name.partition(".")
+        moments.setdefault(int(index), {})[moment] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})

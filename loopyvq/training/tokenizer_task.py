@@ -20,10 +20,11 @@ from loopyvq.metrics.rate import estimate_rate
 from loopyvq.models import Reconstruction, Tokenizer, TokenizerConfig
 from loopyvq.pictures import length_map, sheet
 from loopyvq.training.budget import BudgetConfig, draw_budget, fixed_budget
-from loopyvq.training.loop import RunConfig, Validation
+from loopyvq.training.loop import RunConfig
 from loopyvq.training.optim import OptimConfig
+from loopyvq.training.task import Validation
 
-__all__ = ["TokenizerTask", "TokenizerTrainingConfig"]
+__all__ = ["Losses", "Pass", "TokenizerTask", "TokenizerTrainingConfig"]
 
 # Mean lengths at which held-out images are reconstructed.
 _VALIDATION_LENGTHS = (1.0, 2.0, 4.0)
@@ -72,8 +73,29 @@ class TokenizerTrainingConfig:
             raise ConfigError(f"num_validation must be 0 or more, got {self.num_validation}")
 
 
-class _Losses(NamedTuple):
+class Losses(NamedTuple):
+    """What a pass cost, without gradient.
+
+    Attributes:
+        total: the loss that is minimised.
+        rate_bits: the rate term before its weight.
+    """
+
     total: Tensor
+    rate_bits: Tensor
+
+
+class Pass(NamedTuple):
+    """What one pass of the model gave.
+
+    Attributes:
+        result: the reconstruction.
+        regularisation: all terms of the loss that do not look at the image, with gradient.
+        rate_bits: the rate term before its weight.
+    """
+
+    result: Reconstruction
+    regularisation: Tensor
     rate_bits: Tensor
 
 
@@ -98,7 +120,7 @@ class TokenizerTask:
         self.tokenizer.quantizer.automatic_update = False
         self.reconstruction_loss = ReconstructionLoss(config.loss)
         self.validation = list(validation)
-        self._last: tuple[Tensor, Reconstruction, _Losses] | None = None
+        self._last: tuple[Tensor, Reconstruction, Losses] | None = None
 
     def loss(
         self, model: nn.Module, images: Float[Tensor, "b c H W"], generator: torch.Generator
@@ -113,17 +135,34 @@ class TokenizerTask:
         Returns:
             The loss, with gradient.
         """
+        found = self.reconstruct(model, images, generator)
+        terms = self.reconstruction_loss(found.result.image, images)
+        total = terms.reconstruction_loss + found.regularisation
+        self._last = (images, found.result, Losses(total.detach(), found.rate_bits.detach()))
+        return total
+
+    def reconstruct(
+        self, model: nn.Module, images: Float[Tensor, "b c H W"], generator: torch.Generator
+    ) -> Pass:
+        """Reconstruct a batch under a random budget, and weigh what the latents cost.
+
+        Args:
+            model: the tokenizer, perhaps wrapped for several processes.
+            images: in [-1, 1].
+            generator: the source of budgets and dropped cues.
+
+        Returns:
+            The reconstruction and the terms that do not depend on it.
+        """
         config, quantizer = self.config, self.tokenizer.quantizer
         budget = draw_budget(config.budget, quantizer, len(images), generator)
         cued = torch.rand(len(images), generator=generator) >= config.cue_dropout
         result: Reconstruction = model(
             images, budget.threshold, budget.depth, cued.to(images.device)
         )
-        terms = self.reconstruction_loss(result.image, images)
         energy = result.latents.float().square().sum(dim=-1).mean()
         drift = 0.5 * energy.clamp(min=1e-12).log()
-        total = terms.reconstruction_loss + result.quantized.loss
-        total = total + config.scale_weight * drift.square()
+        total = result.quantized.loss + config.scale_weight * drift.square()
         rate_bits = total.new_zeros(())
         if config.rate_weight > 0:
             scaled = result.latents.float() / quantizer.sigma.clone()
@@ -131,8 +170,7 @@ class TokenizerTask:
             per_image = gaussian_rate_bits(scaled, limit).mean(dim=(1, 2), keepdim=True)
             rate_bits = (limit.square() * per_image).mean()
             total = total + config.rate_weight * rate_bits
-        self._last = (images, result, _Losses(total.detach(), rate_bits.detach()))
-        return total
+        return Pass(result, total, rate_bits)
 
     def networks(self) -> Sequence[nn.Module]:
         """Name the parts that may be compiled: all but the loop, which depends on its data."""
