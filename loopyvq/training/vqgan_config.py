@@ -55,7 +55,7 @@ class VqganTrainingConfig(TokenizerTrainingConfig):
         rate_per_image: if above 0, both learning rates are this times ``run.batch_size``, as in
             taming (4.5e-6 there): what it multiplies by devices, accumulation and batch is one
             number here.
-        recompute: whether blocks keep no activations; less memory, about a third more time.
+        recompute: whether blocks keep no activations; less memory for more time.
     """
 
     architecture: Literal["loopy", "taming"] = "loopy"
