@@ -1,0 +1,143 @@
+"""What every prior can do: tell how unlikely tokens are, and make new ones.
+
+tokens, condition --forward--> nats of every site, those of stopping apart
+condition, what is known --generate--> tokens
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from loopyvq.conditions import Condition
+from loopyvq.models.prior.sampling import SamplingConfig
+from loopyvq.tokens import PAD, Tokens
+
+__all__ = ["OnSite", "Prior", "Request", "TokenNats"]
+
+OnSite = Callable[[int, Tokens], None]
+"""Called with the number of sites that are done and the tokens so far."""
+
+
+class TokenNats(NamedTuple):
+    """Negative log-likelihoods in nats.
+
+    Attributes:
+        code: ``b h w``; of the codes of each site.
+        stop: ``b h w``; of its length: of going on at every turn but the last, and of stopping.
+    """
+
+    code: Float[Tensor, "b h w"]
+    stop: Float[Tensor, "b h w"]
+
+    @property
+    def total(self) -> Float[Tensor, "b h w"]:
+        """Both together."""
+        return self.code + self.stop
+
+
+class Request(NamedTuple):
+    """What to generate.
+
+    Attributes:
+        grid: sites along height and width.
+        batch: number of images.
+        condition: what is known of them.
+        known: tokens of which some are to be kept, sites of shape ``b h w``.
+        mask: ``b h w``; which are.
+        painted: ``b h w``; how many tokens each site shall get, for a prior with lengths
+            "first".
+    """
+
+    grid: tuple[int, int]
+    batch: int
+    condition: Condition | None = None
+    known: Tokens | None = None
+    mask: Bool[Tensor, "b h w"] | None = None
+    painted: Int[Tensor, "b h w"] | None = None
+
+    def canvas(self, max_depth: int, device: torch.device) -> tuple[Tokens, Tensor]:
+        """Give tokens to write into, and which of them are there already.
+
+        Args:
+            max_depth: largest length of a site.
+            device: where to put them.
+
+        Returns:
+            Tokens of shape ``b h w``, empty where nothing is known, and the mask.
+
+        Raises:
+            ValueError: the shapes of grid, known tokens, mask and condition do not fit, or only
+                one of known tokens and mask is there.
+        """
+        sites = (self.batch, *self.grid)
+        if min(sites) < 1:
+            raise ValueError(f"batch and grid must be at least 1, got {sites}")
+        given = self.condition.batch if self.condition is not None else None
+        if given not in (None, self.batch):
+            raise ValueError(f"the condition is of {given} images, expected {self.batch}")
+        codes = torch.full((*sites, max_depth), PAD, device=device)
+        lengths = torch.zeros(sites, dtype=torch.int64, device=device)
+        if self.known is None and self.mask is None:
+            return Tokens(codes, lengths), torch.zeros(sites, dtype=torch.bool, device=device)
+        if self.known is None or self.mask is None:
+            raise ValueError("known tokens and a mask that says which to keep go together")
+        if self.known.lengths.shape != sites or self.mask.shape != sites:
+            raise ValueError(
+                f"known tokens and mask must have sites {sites}, got "
+                f"{tuple(self.known.lengths.shape)} and {tuple(self.mask.shape)}"
+            )
+        if self.known.max_depth != max_depth:
+            raise ValueError(
+                f"known tokens have depth {self.known.max_depth}, this prior has {max_depth}"
+            )
+        mask = self.mask.to(device)
+        kept = Tokens(*(item.to(device) for item in self.known))
+        codes = torch.where(mask.unsqueeze(3), kept.codes, codes)
+        return Tokens(codes, torch.where(mask, kept.lengths, lengths)), mask
+
+
+@runtime_checkable
+class Prior(Protocol):
+    """A distribution over the tokens of images."""
+
+    def __call__(
+        self,
+        tokens: Tokens,
+        condition: Condition | None = None,
+        dropped: Bool[Tensor, " b"] | None = None,
+    ) -> TokenNats:
+        """Give the likelihood of tokens.
+
+        Args:
+            tokens: sites of shape ``b h w``.
+            condition: what is known of the images.
+            dropped: images whose condition is to be ignored, so that the prior learns to do
+                without (classifier-free guidance).
+
+        Returns:
+            Nats per site, with gradient.
+        """
+        ...
+
+    def generate(
+        self,
+        request: Request,
+        sampling: SamplingConfig,
+        generator: torch.Generator,
+        on_site: OnSite | None = None,
+    ) -> Tokens:
+        """Draw tokens.
+
+        Args:
+            request: how many, on what grid, given what.
+            sampling: how to draw.
+            generator: gives the random numbers, all at the start, image by image.
+            on_site: told of progress.
+
+        Returns:
+            Tokens with sites of shape ``b h w``; known ones as they were.
+        """
+        ...
