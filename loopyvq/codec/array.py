@@ -119,7 +119,8 @@ def decompress_array(
         raise ConfigError(f"turns must be 0 or more, got {turns}")
     container = read_container(data, partial)
     header, chunks = container.header, list(container.chunks)
-    if header.channels or not header.width or header.max_depth > _LARGEST_DEPTH:
+    wrong = header.channels or header.bound_steps is not None or not header.width
+    if wrong or header.max_depth > _LARGEST_DEPTH:
         raise BitstreamError("the file holds no array")
     (limits or ReadingLimits()).check(header, header.height)
     book = _codebook_for(header, chunks, codebook)

@@ -9,21 +9,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.checkpoint import load_tokenizer
-from loopyvq.codec.bound import Bounded, bounded_tokens
 from loopyvq.codec.escape import distances
 from loopyvq.codec.limits import ReadingLimits
-from loopyvq.codec.pixels import pixels_of, to_grey, with_channels
-from loopyvq.codec.quality import measure_quality
-from loopyvq.codec.rate_control import Target, search, threshold_of_quality
-from loopyvq.codec.sites import DecodedSites, chunks_of, read_sites
+from loopyvq.codec.painting import paint
+from loopyvq.codec.pixels import pixels_of, with_channels
+from loopyvq.codec.rate_control import Target, threshold_of_quality
+from loopyvq.codec.sites import DecodedSites, read_sites
 from loopyvq.codec.tables import coding_identity, load_tables
-from loopyvq.codec.tiles import latents_in_tiles, paint_in_tiles
+from loopyvq.codec.tiles import latents_in_tiles
 from loopyvq.codec.token_pieces import check_mode
-from loopyvq.coding import Header, Tables, read_container, write_container
+from loopyvq.codec.writer import ImageWriter
+from loopyvq.coding import Header, Tables, read_container
 from loopyvq.coding.header import MODEL_DIGITS
 from loopyvq.errors import BitstreamError, ConfigError
 from loopyvq.models import Tokenizer
@@ -40,13 +40,13 @@ class Verified(NamedTuple):
         worst: largest error of a site's latent, in units of ``sigma``.
         threshold: the file's.
         share_within: share of sites within the threshold.
-        is_bounded: whether the file promises that all are.
+        bound: what the file promises of the worst site, in the same units; None if nothing.
     """
 
     worst: float
     threshold: float
     share_within: float
-    is_bounded: bool
+    bound: float | None
 
 
 class Codec:
@@ -115,6 +115,7 @@ class Codec:
         quality: float | None = None,
         stop: str | None = None,
         bound: bool | None = None,
+        min_length: int | None = None,
         mode: str = "context",
     ) -> bytes:
         """Write an image as a file.
@@ -128,7 +129,9 @@ class Codec:
             stop: when a site has enough tokens, see `bounded_tokens`; by default ``threshold`` for
                 a threshold, and ``rate_distortion`` for a target or a quality where the model can.
             bound: whether every site must be within the threshold, which costs bytes for what the
-                loop leaves outside; by default only for a threshold.
+                loop leaves outside; by default only for a threshold, and not for the 0 of a model
+                of fixed depth.
+            min_length: tokens that every site gets at least, see `bounded_tokens`.
             mode: how tokens are coded, one of `loopyvq.coding.MODES`.
 
         Returns:
@@ -137,33 +140,41 @@ class Codec:
         Raises:
             ConfigError: an option is out of range, or the target cannot be reached.
         """
-        pixels = pixels_of(image)
-        check_mode(mode, self.tables)
         if sum(value is not None for value in (threshold, target, quality)) > 1:
             raise ConfigError("give one of threshold, quality and target")
+        config = self.tokenizer.config.quantizer
         free = target is None and quality is None
         if stop is None:
-            may_weigh = self.tokenizer.config.quantizer.transform == "residual"
-            stop = "rate_distortion" if may_weigh and not free else "threshold"
-        promised = free if bound is None else bound
-        latents = latents_in_tiles(
-            self.tokenizer, with_channels(pixels, self.tokenizer.config.image_channels)
-        )
-        noted = ("", 0.0) if quality is None else ("quality", quality)
+            stop = "threshold" if free or config.transform != "residual" else "rate_distortion"
+        if bound is None:
+            bound = free and (threshold is not None or config.threshold > 0)
+        writer = self.writer(image, mode)
+        if target is not None:
+            return writer.reach(target, stop, bound, min_length)
+        if quality is not None:
+            noted = ("quality", quality)
+            at = threshold_of_quality(quality)
+            return writer.write(at, stop, bound, min_length, noted).data
+        at = config.threshold if threshold is None else threshold
+        return writer.write(at, stop, bound, min_length).data
 
-        def attempt(at: float) -> tuple[Bounded, bytes]:
-            found = bounded_tokens(self.tokenizer.quantizer, latents, at, stop, promised)
-            return found, self._write(found, pixels, mode, noted)
+    def writer(self, image: Tensor | np.ndarray, mode: str = "context") -> ImageWriter:
+        """Prepare an image for several files of it, which share the work of the encoder.
 
-        if target is None:
-            if quality is not None:
-                threshold = threshold_of_quality(quality)
-            usual = self.tokenizer.config.quantizer.threshold
-            return attempt(usual if threshold is None else threshold)[1]
-        noted = (target.kind, 0.0)
-        best = search(attempt, lambda trial: self._value(trial, pixels, target), target)
-        noted = (target.kind, best.value)
-        return self._write(best.trial[0], pixels, mode, noted)
+        Args:
+            image: 8-bit pixels, ``c H W``, grey or colour.
+            mode: how tokens are coded, one of `loopyvq.coding.MODES`.
+
+        Returns:
+            The writer.
+
+        Raises:
+            ConfigError: there is no such mode, it needs tables, or the image has other channels.
+        """
+        check_mode(mode, self.tables)
+        tables = self.tables if mode in _WITH_TABLES else None
+        identity = self._plain if tables is None else self._with_tables
+        return ImageWriter(self.tokenizer, tables, identity, pixels_of(image), mode)
 
     def decompress(
         self, data: bytes, turns: int | None = None, partial: bool = False
@@ -182,8 +193,9 @@ class Codec:
             BitstreamError: the bytes are damaged, cut off, of another model, or beyond the limits.
             ConfigError: ``turns`` is negative.
         """
-        sites = self.decode_sites(data, turns, partial)
-        return self._paint(sites.z_q, sites.tokens.lengths, sites.header)
+        header, tokens, z_q, *_ = self.decode_sites(data, turns, partial)
+        shape = (header.channels, header.height, header.width)
+        return paint(self.tokenizer, z_q, tokens.lengths, header.threshold, shape)
 
     def decode_sites(
         self, data: bytes, turns: int | None = None, partial: bool = False
@@ -223,54 +235,7 @@ class Codec:
         width, sigma = latents.shape[-1], float(self.tokenizer.quantizer.sigma)
         errors = distances(latents.reshape(-1, width), sites.z_q.reshape(-1, width)) / sigma
         within = float((errors <= header.threshold).mean())
-        return Verified(float(errors.max()), header.threshold, within, sites.is_bounded)
-
-    def _write(
-        self,
-        found: Bounded,
-        pixels: UInt8[Tensor, "c H W"],
-        mode: str,
-        noted: tuple[str, float],
-    ) -> bytes:
-        tables = self.tables if mode in _WITH_TABLES else None
-        chunks = chunks_of(found, self.tokenizer.quantizer.codebook_size, mode, tables)
-        channels, height, width = pixels.shape
-        header = Header(
-            mode,
-            self._plain if tables is None else self._with_tables,
-            height,
-            width,
-            channels,
-            found.tokens.max_depth,
-            found.threshold,
-            len(chunks),
-            *noted,
-        )
-        return write_container(header, chunks)
-
-    def _value(
-        self, trial: tuple[Bounded, bytes], pixels: UInt8[Tensor, "c H W"], target: Target
-    ) -> float:
-        """Measure a trial: its size, or what a reader would see."""
-        found, data = trial
-        if target.kind == "num_bytes":
-            return float(len(data))
-        header = read_container(data).header
-        if target.kind == "rate_bpp":
-            return 8.0 * len(data) / (header.height * header.width)
-        return measure_quality(
-            target.kind, self._paint(found.z_q, found.tokens.lengths, header), pixels
-        )
-
-    def _paint(
-        self, z_q: Float32[np.ndarray, "h w d"], lengths: Tensor, header: Header
-    ) -> UInt8[Tensor, "c H W"]:
-        size = (header.height, header.width)
-        latents = torch.from_numpy(z_q)
-        image = paint_in_tiles(self.tokenizer, latents, lengths, header.threshold, size)
-        if image.shape[0] == header.channels:
-            return image
-        return to_grey(image)
+        return Verified(float(errors.max()), header.threshold, within, sites.bound)
 
     def _check(self, header: Header) -> tuple[int, int]:
         """Compare a header with the model and the limits, before anything is allocated."""

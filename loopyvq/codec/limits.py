@@ -13,7 +13,8 @@ class ReadingLimits:
     """How large the content of a file may be.
 
     Attributes:
-        max_pixels: of an image; or numbers of an array.
+        max_pixels: of an image; or numbers of an array. Reading as many as the default takes less
+            than 1 GiB.
         max_tokens: sites, or vectors of an array, times the largest length of a site. A token takes
             up to about 50 bytes while it is decoded, whether it is there or not.
 
@@ -22,7 +23,7 @@ class ReadingLimits:
         16777216
     """
 
-    max_pixels: int = 200_000_000
+    max_pixels: int = 1 << 26
     max_tokens: int = 1 << 24
 
     def __post_init__(self) -> None:

@@ -24,9 +24,6 @@ def measure_quality(
     Returns:
         The value; 100 dB for equal images, as a file can only hold finite numbers.
 
-    Raises:
-        ImportError: for ``ssim``, if torchmetrics is not installed.
-
     Example:
         >>> reference = torch.zeros(1, 2, 2, dtype=torch.uint8)
         >>> measure_quality("pixel_error", reference + 3, reference)

@@ -23,14 +23,16 @@ class DecodedSites(NamedTuple):
         header: of the file.
         tokens: sites of shape ``h w``, as far as they were there.
         z_q: the latents, remainders included.
-        is_bounded: whether the file promises its threshold at every site, and all of it is there.
+        bound: what no site's error exceeds, in units of ``sigma``: the threshold if there are
+            remainders, else what the header states; None if it states nothing, or not all tokens
+            are used.
         num_escaped: sites with a remainder.
     """
 
     header: Header
     tokens: Tokens
     z_q: Float32[np.ndarray, "h w d"]
-    is_bounded: bool
+    bound: float | None
     num_escaped: int
 
 
@@ -88,11 +90,13 @@ def read_sites(
         tokens = tokens.prefix(turns)
     device = quantizer.sigma.device
     z_q = quantizer.decode(Tokens(tokens.codes.to(device), tokens.lengths.to(device))).cpu().numpy()
-    if escaped is None or is_cut:
-        return DecodedSites(header, tokens, z_q, False, 0)
+    if is_cut or len(container.chunks) < header.num_chunks:
+        return DecodedSites(header, tokens, z_q, None, 0)
+    if escaped is None:
+        return DecodedSites(header, tokens, z_q, header.stated_bound, 0)
     rows = np.ascontiguousarray(z_q.reshape(-1, z_q.shape[-1]))
     vectors, num_escaped = apply_escape(escaped, rows, header.threshold * float(quantizer.sigma))
-    return DecodedSites(header, tokens, vectors.reshape(z_q.shape), True, num_escaped)
+    return DecodedSites(header, tokens, vectors.reshape(z_q.shape), header.threshold, num_escaped)
 
 
 def _split(container: Container) -> tuple[list[bytes], bytes | None]:

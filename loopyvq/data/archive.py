@@ -8,10 +8,10 @@ processes and threads.
 import tarfile
 import zipfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from loopyvq.data.base import EncodedImageSet, folder_labels
+from loopyvq.data.base import EncodedImageSet, folder_classes, folder_labels
 from loopyvq.data.decoding import MAX_PIXELS, BrokenImageError
 from loopyvq.data.folder import MAX_FILE_BYTES, is_image_name
 from loopyvq.errors import DataError
@@ -42,9 +42,11 @@ class _ArchiveImages(EncodedImageSet):
         channels: int = 3,
         strict: bool = False,
         max_pixels: int = MAX_PIXELS,
+        inside: str = "",
     ) -> None:
         super().__init__(channels=channels, strict=strict, max_pixels=max_pixels)
         self.path = Path(path)
+        self.inside = PurePosixPath(inside)
         try:
             members = self._list_members()
         except DataError:
@@ -56,10 +58,14 @@ class _ArchiveImages(EncodedImageSet):
                 raise DataError(f"cannot open the archive {path}: {error.strerror}") from error
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"the archive {path} is damaged: {reason}") from error
-        if not members:
-            raise DataError(f"the archive {path} holds no images, only other files or none")
-        self._members = tuple(sorted(members, key=lambda member: member.name))
-        self._labels = folder_labels([member.name for member in self._members])
+        below = [member for member in members if self._is_inside(member.name)]
+        if not below:
+            where = f" in {inside}" if members else ", only other files or none"
+            raise DataError(f"the archive {path} holds no images{where}")
+        self._members = tuple(sorted(below, key=lambda member: member.name))
+        self._keys = tuple(self._below(member.name) for member in self._members)
+        self._labels = folder_labels(self._keys)
+        self.class_names = folder_classes(self._keys)
 
     def _list_members(self) -> list[_Member]:
         raise NotImplementedError
@@ -67,12 +73,23 @@ class _ArchiveImages(EncodedImageSet):
     def _read_member(self, member: _Member) -> bytes:
         raise NotImplementedError
 
+    def _is_inside(self, name: str) -> bool:
+        path = PurePosixPath(name)
+        return path == self.inside or self.inside in path.parents
+
+    def _below(self, name: str) -> str:
+        """Give the path of a member as seen from the folder that was opened."""
+        if self.inside == PurePosixPath():
+            return name
+        path = PurePosixPath(name)
+        return path.name if path == self.inside else path.relative_to(self.inside).as_posix()
+
     def __len__(self) -> int:
         return len(self._members)
 
     def key(self, index: int) -> str:
-        """Name an image by its path inside the archive."""
-        return self._members[index].name
+        """Name an image by its path inside the archive, below the folder that was opened."""
+        return self._keys[index]
 
     def label(self, index: int) -> int | None:
         """Tell the class of an image by its folder's name."""
@@ -101,6 +118,7 @@ class ZipImages(_ArchiveImages):
         channels: 3 for RGB, 1 for grey.
         strict: raise at the first broken image instead of skipping it.
         max_pixels: most pixels of an image, at least 1.
+        inside: a folder of the archive, or one image in it; by default all of it.
 
     Raises:
         DataError: the archive is missing, damaged, or holds no images.
@@ -161,6 +179,7 @@ class TarImages(_ArchiveImages):
         channels: 3 for RGB, 1 for grey.
         strict: raise at the first broken image instead of skipping it.
         max_pixels: most pixels of an image, at least 1.
+        inside: a folder of the archive, or one image in it; by default all of it.
 
     Raises:
         DataError: the archive is missing, damaged, or holds no images, or is compressed and holds

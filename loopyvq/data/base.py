@@ -10,7 +10,7 @@ from torch import Tensor
 
 from loopyvq.data.decoding import MAX_PIXELS, BrokenImageError, decode_image
 
-__all__ = ["EncodedImageSet", "ImageSet", "folder_labels"]
+__all__ = ["EncodedImageSet", "ImageSet", "folder_classes", "folder_labels"]
 
 _logger = logging.getLogger(__name__)
 
@@ -20,6 +20,8 @@ class ImageSet(ABC):
 
     An image set is picklable and may be read from several processes. ``broken`` maps the key of
     every image that was met and could not be read to the reason; a worker process counts its own.
+    ``class_names`` holds the name of every class, in the order of `label`; it is empty where the
+    images have no classes.
 
     Args:
         channels: 3 for RGB, 1 for grey.
@@ -41,6 +43,7 @@ class ImageSet(ABC):
         self.strict = strict
         self.max_pixels = max_pixels
         self.broken: dict[str, str] = {}
+        self.class_names: tuple[str, ...] = ()
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -141,6 +144,23 @@ class EncodedImageSet(ImageSet):
         )
 
 
+def folder_classes(paths: Sequence[str]) -> tuple[str, ...]:
+    """Name the classes of images that lie in one folder per class.
+
+    Args:
+        paths: with forward slashes, such as ``"train/cat/1.png"``.
+
+    Returns:
+        The names of the innermost folders, sorted; nothing where there are fewer than two.
+
+    Example:
+        >>> folder_classes(["train/cat/1.png", "train/ant/2.png", "train/cat/3.png"])
+        ('ant', 'cat')
+    """
+    classes = sorted({name for path in paths if (name := PurePosixPath(path).parent.name)})
+    return tuple(classes) if len(classes) > 1 else ()
+
+
 def folder_labels(paths: Sequence[str]) -> tuple[int | None, ...]:
     """Number the classes of images that lie in one folder per class.
 
@@ -148,8 +168,8 @@ def folder_labels(paths: Sequence[str]) -> tuple[int | None, ...]:
         paths: with forward slashes, such as ``"train/cat/1.png"``.
 
     Returns:
-        For each path the place of its folder's name ("cat") among all such names, sorted. None
-        for a path without a folder, and for all paths where there are fewer than two names.
+        For each path the place of its folder's name ("cat") in `folder_classes`. None for a path
+        without a folder, and for all paths where there are no classes.
 
     Example:
         >>> folder_labels(["train/cat/1.png", "train/ant/2.png", "train/cat/3.png"])
@@ -157,9 +177,5 @@ def folder_labels(paths: Sequence[str]) -> tuple[int | None, ...]:
         >>> folder_labels(["train/1.png", "train/2.png"])
         (None, None)
     """
-    names = [PurePosixPath(path).parent.name for path in paths]
-    classes = sorted({name for name in names if name})
-    if len(classes) < 2:
-        return (None,) * len(paths)
-    numbers = {name: number for number, name in enumerate(classes)}
-    return tuple(numbers.get(name) for name in names)
+    numbers = {name: number for number, name in enumerate(folder_classes(paths))}
+    return tuple(numbers.get(PurePosixPath(path).parent.name) for path in paths)

@@ -39,8 +39,9 @@ def open_image_set(
 
     Args:
         source: the word "samples" (for a folder of that name write "./samples"), or the path of a
-            folder, a .zip or .tar[.gz|.bz2|.xz] archive, an idx file (plain or gzipped), a .txt
-            file with one path per line, or a single image.
+            folder, a .zip or .tar[.gz|.bz2|.xz] archive, a folder or image in such an archive
+            ("photos.zip/train/cat"), an idx file (plain or gzipped), a .txt file with one path per
+            line, or a single image.
         channels: 3 for RGB, 1 for grey.
         strict: raise at the first broken image instead of skipping, logging and counting it.
         max_pixels: most pixels of an image, at least 1; larger ones are broken.
@@ -58,9 +59,25 @@ def open_image_set(
     """
     if source == "samples":
         return SampleImages(channels=channels, strict=strict, max_pixels=max_pixels)
-    path = Path(source)
+    path, inside = _into_archive(Path(source))
     opener = DATASETS[_kind(path)]
-    return opener(path, channels=channels, strict=strict, max_pixels=max_pixels)
+    options = {"inside": inside} if inside else {}
+    return opener(path, channels=channels, strict=strict, max_pixels=max_pixels, **options)
+
+
+def _into_archive(path: Path) -> tuple[Path, str]:
+    """Divide a path that goes on inside an archive."""
+    for above in path.parents:
+        if above.name.lower().endswith((".zip", *_TAR_SUFFIXES)) and _is_file(above):
+            return above, path.relative_to(above).as_posix()
+    return path, ""
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no right to look: said where the path itself is looked at
+        return False
 
 
 def _kind(path: Path) -> str:

@@ -6,6 +6,7 @@ Every file that cannot be read, whatever its bytes, is a `BrokenImageError` and 
 """
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -17,7 +18,15 @@ from loopyvq.data.pixel_modes import to_grey_or_rgb
 from loopyvq.data.quiet_pillow import quiet_pillow
 from loopyvq.errors import DataError
 
-__all__ = ["MAX_PIXELS", "BrokenImageError", "decode_image", "to_float", "to_pil", "to_uint8"]
+__all__ = [
+    "MAX_PIXELS",
+    "BrokenImageError",
+    "decode_image",
+    "decode_with",
+    "to_float",
+    "to_pil",
+    "to_uint8",
+]
 
 MAX_PIXELS = 200_000_000
 
@@ -93,9 +102,33 @@ def decode_image(
     """
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (grey) or 3 (RGB), got {channels}")
+    pixels = decode_with(
+        lambda image: np.asarray(to_grey_or_rgb(image, channels)), blob, name, max_pixels
+    )
+    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return torch.from_numpy(np.array(planes, order="C"))
+
+
+def decode_with(
+    convert: Callable[[Image.Image], np.ndarray], blob: bytes, name: str, max_pixels: int
+) -> np.ndarray:
+    """Decode a file of one of the formats of `decode_image`, turn it upright and convert it.
+
+    Args:
+        convert: what to make of the loaded image; whatever it raises makes the image broken.
+        blob: the whole file.
+        name: what to call the image in errors.
+        max_pixels: most pixels that are decoded, at least 1.
+
+    Returns:
+        What ``convert`` gives.
+
+    Raises:
+        BrokenImageError: as of `decode_image`, or ``convert`` raised.
+    """
     try:
         with quiet_pillow():
-            pixels = _decode(blob, name, channels, max_pixels)
+            return _decode(convert, blob, name, max_pixels)
     except BrokenImageError:
         raise
     except UnidentifiedImageError as error:
@@ -104,11 +137,11 @@ def decode_image(
     # MemoryError, ...); all of them mean the same to the reader of a data set.
     except Exception as error:
         raise BrokenImageError(name, str(error) or type(error).__name__) from error
-    planes = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return torch.from_numpy(np.array(planes, order="C"))
 
 
-def _decode(blob: bytes, name: str, channels: int, max_pixels: int) -> np.ndarray:
+def _decode(
+    convert: Callable[[Image.Image], np.ndarray], blob: bytes, name: str, max_pixels: int
+) -> np.ndarray:
     with Image.open(io.BytesIO(blob), formats=_FORMATS) as image:
         width, height = image.size
         if width * height > max_pixels:
@@ -117,7 +150,7 @@ def _decode(blob: bytes, name: str, channels: int, max_pixels: int) -> np.ndarra
         image.load()
         if image.size[0] * image.size[1] > max_pixels or 0 in image.size:
             raise BrokenImageError(name, f"its {image.size} pixels contradict its header")
-        return np.asarray(to_grey_or_rgb(_upright(image), channels))
+        return convert(_upright(image))
 
 
 def _upright(image: Image.Image) -> Image.Image:

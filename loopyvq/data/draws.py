@@ -4,26 +4,31 @@ A run that is resumed at any draw sees exactly what it would have seen without t
 neither the number of workers nor the batch size changes what a draw is.
 """
 
+from abc import abstractmethod
+from typing import TypeVar
+
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from loopyvq.data.base import ImageSet
 from loopyvq.data.decoding import BrokenImageError, to_float
-from loopyvq.data.transforms import CropConfig, random_crop
+from loopyvq.data.transforms import CropConfig, cut_labels, draw_place, random_crop
 from loopyvq.errors import DataError
 
-__all__ = ["TrainingDraws"]
+__all__ = ["Draws", "LabelDraws", "TrainingDraws"]
+
+DrawT = TypeVar("DrawT")
 
 # Keep the streams of one seed apart: the order of the images and the crops.
 _ORDER_STREAM = 0
 _CROP_STREAM = 1
 
 
-class TrainingDraws(Dataset[Tensor]):
-    """Random crops of all images, in a new random order every epoch.
+class Draws(Dataset[DrawT]):
+    """Something random of each image, in a new random order of the images every epoch.
 
     Draw ``i`` belongs to epoch ``i // len(image_set)`` and is a function of ``seed`` and ``i``
     alone. In place of a broken image, which is logged and counted once by the image set (in a
@@ -38,12 +43,6 @@ class TrainingDraws(Dataset[Tensor]):
     Raises:
         DataError: the image set is empty.
         ValueError: ``seed`` or ``num_draws`` is outside its range.
-
-    Example:
-        >>> from loopyvq.data import open_image_set
-        >>> draws = TrainingDraws(open_image_set("samples"), CropConfig(size=32), 0, num_draws=100)
-        >>> draws[99].shape
-        torch.Size([3, 32, 32])
     """
 
     def __init__(self, image_set: ImageSet, crop: CropConfig, seed: int, num_draws: int) -> None:
@@ -63,14 +62,27 @@ class TrainingDraws(Dataset[Tensor]):
     def __len__(self) -> int:
         return self.num_draws
 
-    def __getitem__(self, draw: int) -> Float[Tensor, "c S S"]:
+    @abstractmethod
+    def make(self, image: UInt8[Tensor, "c H W"], index: int, generator: torch.Generator) -> DrawT:
+        """Make a draw of an image.
+
+        Args:
+            image: what the set read.
+            index: its number in the set.
+            generator: the only source of randomness.
+
+        Returns:
+            The draw.
+        """
+
+    def __getitem__(self, draw: int) -> DrawT:
         """Make one draw.
 
         Args:
             draw: 0 to ``num_draws - 1``.
 
         Returns:
-            A crop in [-1, 1].
+            What `make` gives.
 
         Raises:
             IndexError: ``draw`` is outside its range.
@@ -88,7 +100,7 @@ class TrainingDraws(Dataset[Tensor]):
             except BrokenImageError as error:
                 self.image_set.skip(error)
             else:
-                return to_float(random_crop(image, self.crop, generator))
+                return self.make(image, index, generator)
         raise DataError(f"none of the {len(self.image_set)} images can be read")
 
     def _order_of(self, epoch: int) -> list[int]:
@@ -97,6 +109,34 @@ class TrainingDraws(Dataset[Tensor]):
             self._order = torch.randperm(len(self.image_set), generator=generator).tolist()
             self._epoch = epoch
         return self._order
+
+
+class TrainingDraws(Draws[Tensor]):
+    """Random crops of all images, in a new random order every epoch; see `Draws`.
+
+    Example:
+        >>> from loopyvq.data import open_image_set
+        >>> draws = TrainingDraws(open_image_set("samples"), CropConfig(size=32), 0, num_draws=100)
+        >>> draws[99].shape
+        torch.Size([3, 32, 32])
+    """
+
+    def make(
+        self, image: UInt8[Tensor, "c H W"], index: int, generator: torch.Generator
+    ) -> Float[Tensor, "c S S"]:
+        """Cut a crop, in [-1, 1]; see `Draws.make`."""
+        return to_float(random_crop(image, self.crop, generator))
+
+
+class LabelDraws(Draws[Tensor]):
+    """Random crops of label maps, as `TrainingDraws` crops images; no label is made up."""
+
+    def make(
+        self, image: UInt8[Tensor, "1 H W"], index: int, generator: torch.Generator
+    ) -> Int[Tensor, "S S"]:
+        """Cut a crop, one label per pixel; see `Draws.make`."""
+        place = draw_place(image.shape[1], image.shape[2], self.crop, generator)
+        return cut_labels(image[0], place, self.crop.size).long()
 
 
 def _generator(seed: int, stream: int, number: int) -> torch.Generator:

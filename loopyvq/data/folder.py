@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from loopyvq.data.base import EncodedImageSet, folder_labels
+from loopyvq.data.base import EncodedImageSet, folder_classes, folder_labels
 from loopyvq.data.decoding import MAX_PIXELS, BrokenImageError
 from loopyvq.errors import DataError
 
@@ -142,6 +142,7 @@ class FolderImages(FileImages):
         names = _image_names(Path(root))
         super().__init__(root, names, channels=channels, strict=strict, max_pixels=max_pixels)
         self._labels = folder_labels(names)
+        self.class_names = folder_classes(names)
 
     def label(self, index: int) -> int | None:
         """Tell the class of an image by its folder's name."""

@@ -64,6 +64,8 @@ class IdxImages(ImageSet):
             raise DataError(f"{path} has images of {height * width} pixels, allowed: {max_pixels}")
         self._pixels = torch.frombuffer(pixels, dtype=torch.uint8).view(number, 1, height, width)
         self._labels = self._read_labels(number)
+        if self._labels:
+            self.class_names = tuple(str(label) for label in range(max(self._labels) + 1))
 
     def _read_labels(self, number: int) -> bytearray | None:
         path = self.path.with_name(self.path.name.replace("images-idx3", "labels-idx1"))

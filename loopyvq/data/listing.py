@@ -7,6 +7,7 @@ photos/cat.jpg
 
 from pathlib import Path
 
+from loopyvq.data.base import folder_classes, folder_labels
 from loopyvq.data.decoding import MAX_PIXELS
 from loopyvq.data.folder import FileImages
 from loopyvq.errors import DataError
@@ -15,7 +16,7 @@ __all__ = ["ListedImages"]
 
 
 class ListedImages(FileImages):
-    """The images that a text file lists, in its order; there are no labels.
+    """The images that a text file lists, in its order; labels come from the folders' names.
 
     Paths are relative to the folder of the text file, or absolute. Blank lines and lines that start
     with ``#`` are left out. A missing file is a broken image, met when it is read.
@@ -43,6 +44,12 @@ class ListedImages(FileImages):
         super().__init__(
             path.parent, names, channels=channels, strict=strict, max_pixels=max_pixels
         )
+        self._labels = folder_labels(names)
+        self.class_names = folder_classes(names)
+
+    def label(self, index: int) -> int | None:
+        """Tell the class of an image by its folder's name."""
+        return self._labels[index]
 
 
 def _read_names(path: Path) -> list[str]:

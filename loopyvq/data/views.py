@@ -21,6 +21,7 @@ class _View(ImageSet):
             channels=source.channels, strict=source.strict, max_pixels=source.max_pixels
         )
         self.source = source
+        self.class_names = source.class_names
 
 
 class Subset(_View):

@@ -1,5 +1,6 @@
 """Evaluation: how good reconstructions are, and what they cost."""
 
+from loopyvq.evaluation.label_maps import LabelPointResult, evaluate_label_maps
 from loopyvq.evaluation.operating_points import (
     default_points,
     points_at_depths,
@@ -18,11 +19,13 @@ from loopyvq.evaluation.reconstruction import (
 __all__ = [
     "Evaluation",
     "ImageResult",
+    "LabelPointResult",
     "OperatingPoint",
     "PointResult",
     "default_points",
     "evaluate",
     "evaluate_image",
+    "evaluate_label_maps",
     "points_at_depths",
     "points_at_lengths",
     "points_at_thresholds",

@@ -8,7 +8,7 @@ import numpy as np
 
 from loopyvq.evaluation.rd_points import RdPoint
 
-__all__ = ["Interval", "bd_rate", "compare", "quality_at"]
+__all__ = ["Interval", "bd_quality", "bd_rate", "compare", "quality_at"]
 
 _SAMPLES = 100
 
@@ -35,12 +35,12 @@ def quality_at(points: Sequence[RdPoint], rate_bpp: float, measure: str) -> floa
     Args:
         points: of one system and image.
         rate_bpp: bits per pixel, above 0.
-        measure: ``psnr_db``, ``ssim`` or ``ms_ssim``.
+        measure: one of `MEASURES`.
 
     Returns:
-        The quality; None outside of the curve.
+        The quality, more is better; None outside of the curve.
     """
-    curve = sorted((math.log(point.rate_bpp), getattr(point, measure)) for point in points)
+    curve = sorted((math.log(point.rate_bpp), point.quality(measure)) for point in points)
     rates = [rate for rate, _ in curve]
     if not curve or not rates[0] <= math.log(rate_bpp) <= rates[-1]:
         return None
@@ -58,11 +58,11 @@ def bd_rate(
     Args:
         points: of one system and image.
         reference: of another system and the same image.
-        measure: ``psnr_db``, ``ssim`` or ``ms_ssim``.
+        measure: one of `MEASURES`.
 
     Returns:
         Per cent of the reference's bytes, negative if fewer are needed; None if the qualities do
-        not overlap.
+        not overlap. One point alone is compared at its own quality.
 
     References:
         Bjontegaard, "Calculation of average PSNR differences between RD-curves", 2001, VCEG-M33
@@ -70,11 +70,50 @@ def bd_rate(
     curves = [_rising(some, measure) for some in (points, reference)]
     low = max(min(quality, default=math.inf) for quality, _ in curves)
     high = min(max(quality, default=-math.inf) for quality, _ in curves)
-    if not low < high:
+    if not low <= high:
         return None
     grid = np.linspace(low, high, _SAMPLES)
     ours, theirs = (np.interp(grid, quality, rate) for quality, rate in curves)
     return 100 * math.expm1(float((ours - theirs).mean()))
+
+
+def bd_quality(
+    points: Sequence[RdPoint],
+    reference: Sequence[RdPoint],
+    measure: str = "psnr_db",
+    most_bpp: float = math.inf,
+) -> float | None:
+    """Measure how much better one image is at equal bytes, on average.
+
+    Args:
+        points: of one system and image.
+        reference: of another system and the same image.
+        measure: one of `MEASURES`.
+        most_bpp: where the range of rates ends.
+
+    Returns:
+        The mean difference over the logarithm of the rates that both reach, above 0 if it is
+        better; None if they do not overlap. One point alone is compared at its own rate.
+
+    References:
+        Bjontegaard, "Calculation of average PSNR differences between RD-curves", 2001, VCEG-M33
+    """
+    if not points or not reference:
+        return None
+    curves = [
+        sorted((math.log(point.rate_bpp), point.quality(measure)) for point in some)
+        for some in (points, reference)
+    ]
+    low = max(curve[0][0] for curve in curves)
+    high = min(math.log(most_bpp), *(curve[-1][0] for curve in curves))
+    if not low <= high:
+        return None
+    grid = np.linspace(low, high, _SAMPLES)
+    ours, theirs = (
+        np.interp(grid, [rate for rate, _ in curve], [quality for _, quality in curve])
+        for curve in curves
+    )
+    return float((ours - theirs).mean())
 
 
 def compare(values: Sequence[float], seed: int = 0, draws: int = 2000) -> Interval:
@@ -103,7 +142,7 @@ def _rising(points: Sequence[RdPoint], measure: str) -> tuple[list[float], list[
     qualities: list[float] = []
     rates: list[float] = []
     for point in sorted(points, key=lambda point: point.rate_bpp):
-        quality = getattr(point, measure)
+        quality = point.quality(measure)
         if not qualities or quality > qualities[-1]:
             qualities.append(quality)
             rates.append(math.log(point.rate_bpp))

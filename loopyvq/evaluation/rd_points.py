@@ -2,15 +2,28 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from jaxtyping import UInt8
 from torch import Tensor
 
+from loopyvq.errors import DataError
 from loopyvq.metrics.distortion import measure_distortion
 
-__all__ = ["RdPoint", "measure_point", "points_to_csv", "systems_of"]
+__all__ = [
+    "MEASURES",
+    "RdPoint",
+    "measure_point",
+    "measures_in",
+    "points_from_csv",
+    "points_to_csv",
+    "systems_of",
+]
+
+# Quality as it is called in tables and charts; of all but the last, more is better.
+MEASURES = {"psnr_db": "PSNR in dB", "ms_ssim": "MS-SSIM", "ssim": "SSIM", "lpips": "LPIPS"}
 
 
 class RdPoint(NamedTuple):
@@ -25,6 +38,7 @@ class RdPoint(NamedTuple):
         psnr_db: of what was decoded.
         ssim: of what was decoded.
         ms_ssim: of what was decoded.
+        lpips: of what was decoded, less is better; NaN where it was not measured.
     """
 
     system: str
@@ -35,6 +49,12 @@ class RdPoint(NamedTuple):
     psnr_db: float
     ssim: float
     ms_ssim: float
+    lpips: float = math.nan
+
+    def quality(self, measure: str) -> float:
+        """Give a measure so that more is better: LPIPS as its negative."""
+        value = float(getattr(self, measure))
+        return -value if measure == "lpips" else value
 
 
 def measure_point(
@@ -44,6 +64,7 @@ def measure_point(
     num_bytes: int,
     decoded: UInt8[Tensor, "c H W"],
     image: UInt8[Tensor, "c H W"],
+    lpips: Callable[[Tensor, Tensor], float] | None = None,
 ) -> RdPoint:
     """Measure a decoded file.
 
@@ -54,13 +75,15 @@ def measure_point(
         num_bytes: of the file.
         decoded: what the file holds.
         image: the original.
+        lpips: measures a perceptual distance of two 8-bit images, if that is wanted.
 
     Returns:
         The point.
     """
     found = measure_distortion(decoded, image)
     rate_bpp = 8 * num_bytes / (image.shape[1] * image.shape[2])
-    return RdPoint(system, setting, name, num_bytes, rate_bpp, *found)
+    distance = math.nan if lpips is None else lpips(decoded, image)
+    return RdPoint(system, setting, name, num_bytes, rate_bpp, *found, distance)
 
 
 def points_to_csv(points: Iterable[RdPoint]) -> str:
@@ -77,6 +100,42 @@ def points_to_csv(points: Iterable[RdPoint]) -> str:
     writer.writerow(RdPoint._fields)
     writer.writerows(points)
     return stream.getvalue()
+
+
+def points_from_csv(text: str) -> list[RdPoint]:
+    """Read what `points_to_csv` wrote.
+
+    Args:
+        text: the table.
+
+    Returns:
+        The points.
+
+    Raises:
+        DataError: it is another table.
+    """
+    try:
+        return [
+            RdPoint(
+                row["system"],
+                row["setting"],
+                row["image"],
+                int(row["num_bytes"]),
+                *(float(row[name]) for name in RdPoint._fields[4:]),
+            )
+            for row in csv.DictReader(io.StringIO(text))
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"this is no table of rates and distortions: {error!r}") from error
+
+
+def measures_in(points: Sequence[RdPoint]) -> list[str]:
+    """List what was measured of every file, of `MEASURES`."""
+    return [
+        measure
+        for measure in MEASURES
+        if not any(math.isnan(point.quality(measure)) for point in points)
+    ]
 
 
 def systems_of(points: Sequence[RdPoint]) -> list[str]:

@@ -1,50 +1,135 @@
 """Points to a table that a person can read, and to a picture."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from loopyvq.evaluation.rd_curves import bd_rate, compare, quality_at
-from loopyvq.evaluation.rd_points import RdPoint, systems_of
+from loopyvq.evaluation.rd_curves import Interval, bd_quality, bd_rate, compare, quality_at
+from loopyvq.evaluation.rd_points import MEASURES, RdPoint, measures_in, systems_of
 
-__all__ = ["compare_systems", "plot_curves"]
+__all__ = ["RATES", "Row", "cells_of", "compare_systems", "mean_curve", "plot_curves"]
 
-_RATES = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75)
-_NAMES = {"psnr_db": "PSNR in dB", "ssim": "SSIM", "ms_ssim": "MS-SSIM"}
+RATES = (0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5)
+"""Bits per pixel at which tables look."""
+
+_DIGITS = {"psnr_db": 2}
+# What charts show: below, images are unrecognisable; above, files of photographs hardly matter.
+_CHARTED_BPP = (0.03, 1.5)
 
 
-def compare_systems(points: Sequence[RdPoint], measure: str = "psnr_db") -> str:
+class Row(NamedTuple):
+    """One system against the first.
+
+    Attributes:
+        system: its name.
+        rates: from the mean rate of its smallest files to that of its largest.
+        means: quality at each of `RATES`, averaged over the images that reach it; None if none do.
+        counts: how many those are.
+        gain: difference in quality at equal bytes; None if the two do not overlap.
+        bytes_percent: bytes that it needs more at equal quality; None if they do not overlap.
+    """
+
+    system: str
+    rates: tuple[float, float]
+    means: list[float | None]
+    counts: list[int]
+    gain: Interval | None
+    bytes_percent: Interval | None
+
+
+def compare_systems(
+    points: Sequence[RdPoint], measure: str = "psnr_db", most_bpp: float = RATES[-1]
+) -> list[Row]:
     """Compare all systems with the first one, image by image.
 
     Args:
         points: of all systems and images.
-        measure: ``psnr_db``, ``ssim`` or ``ms_ssim``.
+        measure: one of `MEASURES`.
+        most_bpp: where the range of rates ends over which gains are averaged.
 
     Returns:
-        A table: the quality at some rates, averaged over the images that reach them (and how many
-        those are, where not all do), and the bytes that a system needs more than the first.
+        A row per system.
     """
     groups = _by_system(points)
     first, *_ = groups.values()
-    header = [_NAMES[measure], *(f"{rate:g} bpp" for rate in _RATES), "bytes against the first"]
-    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
+    rows = []
     for system, images in groups.items():
-        cells = [_mean_at(list(images.values()), rate, measure) for rate in _RATES]
         pairs = [(images[name], first[name]) for name in images if name in first]
+        gains = [bd_quality(ours, theirs, measure, most_bpp) for ours, theirs in pairs]
         rates = [bd_rate(ours, theirs, measure) for ours, theirs in pairs]
-        found = [rate for rate in rates if rate is not None]
-        last = ""
-        if found:
-            mean, low, high, count = compare(found)
-            last = f"{mean:+.1f} % ({low:+.1f} to {high:+.1f}, {count} images)"
-        lines.append(f"| {system} | {' | '.join(cells)} | {last} |")
-    return "\n".join(lines)
+        curves = list(images.values())
+        found = [
+            [
+                value
+                for value in (quality_at(curve, rate, measure) for curve in curves)
+                if value is not None
+            ]
+            for rate in RATES
+        ]
+        means = [float(np.mean(values)) if values else None for values in found]
+        counts = list(map(len, found))
+        rows.append(Row(system, _range(curves), means, counts, _interval(gains), _interval(rates)))
+    return rows
+
+
+def cells_of(rows: Sequence[Row], measure: str) -> list[list[str]]:
+    """Write rows in words.
+
+    Args:
+        rows: of `compare_systems`.
+        measure: what they compare.
+
+    Returns:
+        Lines of cells; the first line holds the heads.
+    """
+    digits, sign = _DIGITS.get(measure, 4), -1 if measure == "lpips" else 1
+    unit = " dB" if measure == "psnr_db" else ""
+    heads = [MEASURES[measure], "own bpp", *(f"{rate:g} bpp" for rate in RATES)]
+    lines = [[*heads, "gain at equal bytes", "bytes at equal quality"]]
+    everywhere = max((row.gain.num_images for row in rows if row.gain), default=0)
+    most = max((count for row in rows for count in row.counts), default=0)
+    for row in rows:
+        cells = [
+            "" if mean is None else f"{sign * mean:.{digits}f}" + f" ({count})" * (count < most)
+            for mean, count in zip(row.means, row.counts, strict=True)
+        ]
+        low, high = row.rates
+        own = f"{low:.2f}" + f" to {high:.2f}" * (high > low)
+        gain = _words(row.gain, digits, unit, everywhere)
+        more = _words(row.bytes_percent, 1, " %", everywhere)
+        lines.append([row.system, own, *cells, gain, more])
+    return lines
+
+
+def mean_curve(points: Sequence[RdPoint], system: str, measure: str) -> list[RdPoint]:
+    """Average each setting of a system over the images.
+
+    Args:
+        points: of all systems and images.
+        system: the one to average.
+        measure: what must be there; settings without it are left out.
+
+    Returns:
+        One point per setting, by rising rate, as far as charts show them.
+    """
+    settings: dict[str, list[RdPoint]] = {}
+    for point in points:
+        if point.system == system:
+            settings.setdefault(point.setting, []).append(point)
+    means = [_mean(system, setting, some) for setting, some in settings.items()]
+    low, high = _CHARTED_BPP
+    kept = [
+        point
+        for point in means
+        if np.isfinite(point.quality(measure)) and low <= point.rate_bpp <= high
+    ]
+    return sorted(kept, key=lambda point: point.rate_bpp)
 
 
 def plot_curves(points: Sequence[RdPoint], path: str | Path) -> None:
-    """Draw mean curves of PSNR and MS-SSIM, each point a setting's means over images.
+    """Draw mean curves of all measures, each point a setting's means over images.
 
     Args:
         points: of all systems and images.
@@ -55,27 +140,30 @@ def plot_curves(points: Sequence[RdPoint], path: str | Path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import ScalarFormatter
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    measures = [measure for measure in measures_in(points) if measure != "ssim"]
+    figure = Figure(figsize=(6.5 * len(measures), 5.2), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, measure in zip(figure.subplots(1, 2), ("psnr_db", "ms_ssim"), strict=True):
-        for system in systems_of(points):
-            settings: dict[str, list[RdPoint]] = defaultdict(list)
-            for point in points:
-                if point.system == system:
-                    settings[point.setting].append(point)
-            means = sorted(
-                (
-                    float(np.mean([point.rate_bpp for point in some])),
-                    float(np.mean([getattr(point, measure) for point in some])),
-                )
-                for some in settings.values()
-            )
-            axes.plot(*zip(*means, strict=True), marker="o", markersize=3, label=system)
-        axes.set(xscale="log", xlabel="bits per pixel, whole file", ylabel=_NAMES[measure])
-        axes.grid(alpha=0.3)
-        axes.legend()
+    subplots = figure.subplots(1, len(measures), squeeze=False)[0]
+    for axes, measure in zip(subplots, measures, strict=True):
+        for index, system in enumerate(systems_of(points)):
+            curve = mean_curve(points, system, measure)
+            x = [point.rate_bpp for point in curve]
+            y = [getattr(point, measure) for point in curve]
+            style = {"linestyle": "-" if index < 6 else "--", "marker": "osD^vP*X"[index % 8]}
+            axes.plot(x, y, markersize=4, linewidth=1.6, label=system, **style)
+        axes.set(xscale="log", xlabel="bits per pixel, whole file", ylabel=MEASURES[measure])
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.grid(alpha=0.3, which="both", linewidth=0.5)
+        axes.legend(fontsize=8)
     figure.savefig(path, dpi=130)
+
+
+def _mean(system: str, setting: str, points: Sequence[RdPoint]) -> RdPoint:
+    values = np.array([point[3:] for point in points], np.float64).mean(axis=0)
+    num_bytes, *rest = values.tolist()
+    return RdPoint(system, setting, "mean", round(num_bytes), *rest)
 
 
 def _by_system(points: Sequence[RdPoint]) -> dict[str, dict[str, list[RdPoint]]]:
@@ -85,11 +173,22 @@ def _by_system(points: Sequence[RdPoint]) -> dict[str, dict[str, list[RdPoint]]]
     return groups
 
 
-def _mean_at(curves: Sequence[Sequence[RdPoint]], rate_bpp: float, measure: str) -> str:
-    read = [quality_at(curve, rate_bpp, measure) for curve in curves]
-    found = [quality for quality in read if quality is not None]
-    if not found:
+def _interval(values: Sequence[float | None]) -> Interval | None:
+    found = [value for value in values if value is not None]
+    return compare(found) if found else None
+
+
+def _range(curves: Sequence[Sequence[RdPoint]]) -> tuple[float, float]:
+    """Average where the curves of images begin and end."""
+    rates = [[point.rate_bpp for point in curve] for curve in curves]
+    return float(np.mean([min(some) for some in rates])), float(
+        np.mean([max(some) for some in rates])
+    )
+
+
+def _words(interval: Interval | None, digits: int, unit: str, everywhere: int) -> str:
+    if interval is None:
         return ""
-    digits = 2 if measure == "psnr_db" else 4
-    count = "" if len(found) == len(curves) else f" ({len(found)})"
-    return f"{np.mean(found):.{digits}f}{count}"
+    mean, low, high, count = interval
+    some = f", {count} images" if count < everywhere else ""
+    return f"{mean:+.{digits}f}{unit} ({low:+.{digits}f} to {high:+.{digits}f}{some})"

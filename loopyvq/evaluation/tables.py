@@ -6,9 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from loopyvq.evaluation.label_maps import LabelPointResult
 from loopyvq.evaluation.reconstruction import Evaluation, PointResult
 
-__all__ = ["format_points", "format_usage", "to_csv", "to_json"]
+__all__ = ["format_label_points", "format_points", "format_usage", "to_csv", "to_json"]
 
 _COLUMNS = (
     ("threshold", "{:.3g}"),
@@ -23,6 +24,12 @@ _COLUMNS = (
     ("ms_ssim", "{:.3f}"),
     ("share_within_threshold", "{:.1%}"),
 )
+_LABEL_COLUMNS = (
+    *_COLUMNS[:7],
+    ("pixel_accuracy", "{:.2%}"),
+    ("mean_iou", "{:.3f}"),
+    _COLUMNS[-1],
+)
 _TITLES = {
     "tokens_per_site": "tokens/site",
     "tokens_per_image": "tokens/image",
@@ -32,6 +39,8 @@ _TITLES = {
     "psnr_db": "PSNR dB",
     "ssim": "SSIM",
     "ms_ssim": "MS-SSIM",
+    "pixel_accuracy": "pixels right",
+    "mean_iou": "mean IoU",
     "share_within_threshold": "within",
 }
 _IMAGE_COLUMNS = (
@@ -55,9 +64,19 @@ def format_points(points: Sequence[PointResult]) -> str:
     Returns:
         The table, without a final newline.
     """
-    rows = [[_TITLES.get(name, name) for name, _ in _COLUMNS]]
-    rows += [[form.format(getattr(point, name)) for name, form in _COLUMNS] for point in points]
-    return _table(rows)
+    return _points_table(points, _COLUMNS)
+
+
+def format_label_points(points: Sequence[LabelPointResult]) -> str:
+    """Lay results on label maps out as a Markdown table, one row per operating point.
+
+    Args:
+        points: the results.
+
+    Returns:
+        The table, without a final newline.
+    """
+    return _points_table(points, _LABEL_COLUMNS)
 
 
 def format_usage(point: PointResult) -> str:
@@ -119,6 +138,12 @@ def to_csv(evaluation: Evaluation) -> str:
     writer.writerow(_IMAGE_COLUMNS)
     writer.writerows(evaluation.images)
     return buffer.getvalue()
+
+
+def _points_table(points: Sequence[Any], columns: Sequence[tuple[str, str]]) -> str:
+    rows = [[_TITLES.get(name, name) for name, _ in columns]]
+    rows += [[form.format(getattr(point, name)) for name, form in columns] for point in points]
+    return _table(rows)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -1,12 +1,11 @@
-"""How far an 8-bit image lies from its reference: PSNR, SSIM and MS-SSIM, by torchmetrics.
+"""How far an 8-bit image lies from its reference: PSNR, SSIM and MS-SSIM.
 
-torchmetrics computes the maps, we average them only where the 11 x 11 window lies wholly inside the
-image, as the authors' code and scikit-image do. torchmetrics' own averages also count reflected
-borders (SSIM off by 0.006 on a 176 px photograph), which would not compare with published numbers.
+The similarity is averaged where the 11 x 11 window lies wholly inside the image, as the authors'
+code and scikit-image do. torchmetrics also counts reflected borders (SSIM off by 0.006 on a 176 px
+photograph), which would not compare with published numbers.
 """
 
 import math
-from types import ModuleType
 from typing import NamedTuple
 
 import torch
@@ -14,11 +13,11 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from loopyvq.ops.similarity import WINDOW_SIZE, scale_weights_for, similarity_and_contrast
+
 __all__ = ["Distortion", "measure_distortion"]
 
 _DATA_RANGE = 255.0
-_WINDOW_SIZE = 11
-_SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # finest first; Wang 2003, section 3.2
 
 
 class Distortion(NamedTuple):
@@ -57,7 +56,6 @@ def measure_distortion(
 
     Raises:
         ValueError: the tensors are not 8-bit, not of shape (c, H, W), or differ in shape.
-        ImportError: torchmetrics is not installed.
 
     Example:
         >>> reference = (torch.arange(48 * 48).view(1, 48, 48) // 10).byte()
@@ -72,60 +70,28 @@ def measure_distortion(
         https://doi.org/10.1109/ACSSC.2003.1292216
     """
     _require_comparable(image, reference)
-    functional = _import_functional()
-    psnr = functional.peak_signal_noise_ratio(
-        image.double(), reference.double(), data_range=_DATA_RANGE
-    )
-    if min(image.shape[1:]) < _WINDOW_SIZE:
-        return Distortion(float(psnr), math.nan, math.nan)
-    pair = (image[None].float(), reference[None].float())
-    return Distortion(float(psnr), _ssim(functional, *pair), _ms_ssim(functional, *pair))
+    error = float((image.to(torch.int16) - reference.to(torch.int16)).double().square().mean())
+    psnr_db = 10 * math.log10(_DATA_RANGE**2 / error) if error else math.inf
+    if min(image.shape[1:]) < WINDOW_SIZE:
+        return Distortion(psnr_db, math.nan, math.nan)
+    return Distortion(psnr_db, *_similarities(image[None].float(), reference[None].float()))
 
 
-def _ssim(functional: ModuleType, image: Tensor, reference: Tensor) -> float:
-    _, similarity_map = functional.structural_similarity_index_measure(
-        image, reference, data_range=_DATA_RANGE, return_full_image=True
-    )
-    border = _WINDOW_SIZE // 2
-    return float(similarity_map[..., border:-border, border:-border].mean())
+def _similarities(image: Tensor, reference: Tensor) -> tuple[float, float]:
+    """Measure the SSIM, and the product of the finer scales' contrast and the coarsest one's SSIM.
 
-
-def _contrast(functional: ModuleType, image: Tensor, reference: Tensor) -> float:
-    _, contrast = functional.structural_similarity_index_measure(
-        image, reference, data_range=_DATA_RANGE, return_contrast_sensitivity=True
-    )
-    return float(contrast)
-
-
-def _ms_ssim(functional: ModuleType, image: Tensor, reference: Tensor) -> float:
-    """Multiply the contrast of the finer scales and the SSIM of the coarsest, negatives as 0."""
-    weights = _weights_for(min(image.shape[2:]))
-    product = 1.0
-    for weight in weights[:-1]:
-        product *= max(_contrast(functional, image, reference), 0.0) ** weight
-        image, reference = F.avg_pool2d(image, 2), F.avg_pool2d(reference, 2)
-    coarsest: float = max(_ssim(functional, image, reference), 0.0) ** weights[-1]
-    return product * coarsest
-
-
-def _weights_for(size: int) -> tuple[float, ...]:
-    """Return the weights of the scales that fit; all five stay as published (sum 1.0001)."""
-    num_scales = min(len(_SCALE_WEIGHTS), (size // _WINDOW_SIZE).bit_length())
-    if num_scales == len(_SCALE_WEIGHTS):
-        return _SCALE_WEIGHTS
-    total = math.fsum(_SCALE_WEIGHTS[:num_scales])
-    return tuple(weight / total for weight in _SCALE_WEIGHTS[:num_scales])
-
-
-def _import_functional() -> ModuleType:
-    try:
-        from torchmetrics.functional import image as functional
-    except ImportError as error:
-        raise ImportError(
-            "measuring distortion needs torchmetrics: pip install 'loopyvq[eval]'"
-        ) from error
-    module: ModuleType = functional
-    return module
+    Negative factors count as 0.
+    """
+    ssim, product = 0.0, 1.0
+    weights = scale_weights_for(min(image.shape[2:]))
+    for scale, weight in enumerate(weights):
+        if scale > 0:
+            image, reference = F.avg_pool2d(image, 2), F.avg_pool2d(reference, 2)
+        similarity, contrast = similarity_and_contrast(image, reference, _DATA_RANGE)
+        ssim = float(similarity) if scale == 0 else ssim
+        factor = similarity if scale == len(weights) - 1 else contrast
+        product *= max(float(factor), 0.0) ** weight
+    return ssim, product
 
 
 def _require_comparable(image: Tensor, reference: Tensor) -> None:

@@ -4,6 +4,7 @@ from loopyvq.models.taming import TamingConfig
 from loopyvq.models.tokenizer import (
     ARCHITECTURES,
     AnyTokenizerConfig,
+    LabelTokenizerConfig,
     Reconstruction,
     Tokenizer,
     TokenizerConfig,
@@ -12,6 +13,7 @@ from loopyvq.models.tokenizer import (
 __all__ = [
     "ARCHITECTURES",
     "AnyTokenizerConfig",
+    "LabelTokenizerConfig",
     "Reconstruction",
     "TamingConfig",
     "Tokenizer",

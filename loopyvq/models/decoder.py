@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -24,7 +25,7 @@ class Decoder(nn.Module):
     a site of length 0 looks the same as a site that truly is zero without them.
 
     Args:
-        image_channels: 1 or 3.
+        image_channels: 1 or 3, or the number of labels.
         patch_size: side of the patches that the last sites become, in pixels.
         channels: width of each level, in the encoder's order.
         blocks: residual blocks per level.
@@ -59,6 +60,18 @@ class Decoder(nn.Module):
             levels += [Upsample(before, after), stack_blocks(after, blocks)]
         self.levels = nn.Sequential(*levels)
         self.head = nn.Conv2d(channels[0], self.patches.num_channels, 3, padding=1)
+
+    @torch.no_grad()
+    def hold_threshold(self, threshold: float) -> None:
+        """Answer to every threshold as to one, until training teaches otherwise.
+
+        Args:
+            threshold: the only one that the decoder has seen, 0 or more.
+        """
+        weight, bias = self.threshold_cue[2].parameters()
+        seen = bias.new_tensor([max(threshold, _SMALLEST_THRESHOLD)]).log()
+        bias.copy_(self.threshold_cue(seen))
+        weight.zero_()
 
     def forward(
         self,

@@ -18,7 +18,7 @@ class Encoder(nn.Module):
         image --patches--> level 0 blocks --/2--> level 1 blocks --/2--> ... --1x1--> z_e
 
     Args:
-        image_channels: 1 or 3.
+        image_channels: 1 or 3, or the number of labels.
         patch_size: side of the patches that become the first sites, in pixels.
         channels: width of each level; each level after the first halves the resolution.
         blocks: residual blocks per level.

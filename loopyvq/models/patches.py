@@ -8,6 +8,7 @@ The transform is fixed and invertible.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -21,13 +22,15 @@ _COLOUR_AXES = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (0.5, -1.0, 0.5))
 # Root mean square of frequency 0 and of frequency (u, v) times u + v, per pixel of a patch side,
 # of images in [-1, 1]; rounded from Caltech-101 photographs. Colours have less of both.
 _SIZES = ((1.0, 0.16), (0.25, 0.05), (0.25, 0.05))
+# The same of one-hot label maps, times the root of their number of labels.
+_LABEL_SIZES = (1.0, 0.2)
 
 
 class PatchTransform(nn.Module):
     """Turn images into channels of frequencies, one site per patch, and back.
 
     Args:
-        image_channels: 1 or 3.
+        image_channels: 1 or 3 for images; else the number of labels of one-hot label maps.
         patch_size: side of a patch, in pixels.
 
     References:
@@ -67,7 +70,7 @@ def _basis(image_channels: int, patch_size: int) -> Float[Tensor, "e c p p"]:
     position = torch.arange(patch_size, dtype=torch.float64)
     waves = torch.cos(math.pi / patch_size * torch.outer(position, position + 0.5))
     waves = waves / waves.norm(dim=1, keepdim=True)
-    colours = torch.ones(1, 1, dtype=torch.float64)
+    colours = torch.eye(image_channels, dtype=torch.float64)
     if image_channels == 3:
         colours = torch.tensor(_COLOUR_AXES, dtype=torch.float64)
         colours = colours / colours.norm(dim=1, keepdim=True)
@@ -81,6 +84,13 @@ def _typical_sizes(image_channels: int, patch_size: int) -> Float[Tensor, " e"]:
     frequency = index[:, None] + index[None, :]
     planes = [
         torch.where(frequency == 0, flat, wave / frequency.clamp(min=1))
-        for flat, wave in _SIZES[:image_channels]
+        for flat, wave in _plane_sizes(image_channels)
     ]
     return patch_size * torch.stack(planes).reshape(-1)
+
+
+def _plane_sizes(image_channels: int) -> Sequence[tuple[float, float]]:
+    if image_channels in (1, 3):
+        return _SIZES[:image_channels]
+    flat, wave = (size / math.sqrt(image_channels) for size in _LABEL_SIZES)
+    return [(flat, wave)] * image_channels

@@ -18,7 +18,14 @@ from loopyvq.quantize import LoopConfig, LoopQuantizer, Quantized
 from loopyvq.quantize.gumbel import GumbelQuantizer
 from loopyvq.tokens import Tokens
 
-__all__ = ["ARCHITECTURES", "AnyTokenizerConfig", "Reconstruction", "Tokenizer", "TokenizerConfig"]
+__all__ = [
+    "ARCHITECTURES",
+    "AnyTokenizerConfig",
+    "LabelTokenizerConfig",
+    "Reconstruction",
+    "Tokenizer",
+    "TokenizerConfig",
+]
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class TokenizerConfig:
         quantizer: the loop.
     """
 
-    image_channels: Literal[1, 3] = 3
+    image_channels: int = 3
     downsampling: Literal[4, 8, 16] = 8
     patch_size: Literal[1, 2, 4, 8] = 4
     channels: tuple[int, ...] = (64, 128)
@@ -48,7 +55,11 @@ class TokenizerConfig:
     quantizer: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
-        """Check that the levels reach the downsampling factor."""
+        """Check the channels, and that the levels reach the downsampling factor."""
+        if not self.label_maps and self.image_channels not in (1, 3):
+            raise ConfigError(f"image_channels must be 1 or 3, got {self.image_channels}")
+        if not 1 <= self.image_channels <= 256:
+            raise ConfigError(f"there can be 1 to 256 labels, got {self.image_channels}")
         reached = self.patch_size * 2 ** (len(self.channels) - 1)
         if not self.channels or reached != self.downsampling:
             raise ConfigError(
@@ -63,12 +74,31 @@ class TokenizerConfig:
                 f"attention needs a last width that is a multiple of 64, got {self.channels[-1]}"
             )
 
+    @property
+    def label_maps(self) -> bool:
+        """Whether it takes one-hot label maps and gives logits: no, images."""
+        return False
+
+
+@dataclass(frozen=True)
+class LabelTokenizerConfig(TokenizerConfig):
+    """Sizes of the same networks for one-hot label maps; ``image_channels`` is how many labels.
+
+    What is decoded are logits, not images in [-1, 1].
+    """
+
+    @property
+    def label_maps(self) -> bool:
+        """Whether it takes one-hot label maps and gives logits: yes."""
+        return True
+
 
 AnyTokenizerConfig = TokenizerConfig | TamingConfig
 """What a tokenizer can be made of; the kind of the config decides the networks."""
 
 ARCHITECTURES: dict[str, type[AnyTokenizerConfig]] = {
     "loopy": TokenizerConfig,
+    "loopy_labels": LabelTokenizerConfig,
     "taming": TamingConfig,
 }
 """Name of every architecture, as files hold it, and the class of its config."""
@@ -219,8 +249,7 @@ class Tokenizer(nn.Module):
         z_q = self.quantizer.decode(tokens)
         image = self._paint(z_q, tokens.lengths, threshold, cued)
         cropped = image[:, :, : size[0], : size[1]]
-        gives_logits = isinstance(self.config, TamingConfig) and self.config.label_maps
-        return cropped if gives_logits else cropped.clamp(-1, 1)
+        return cropped if self.config.label_maps else cropped.clamp(-1, 1)
 
     @torch.no_grad()
     def reconstruct(

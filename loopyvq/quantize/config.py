@@ -17,6 +17,8 @@ class LoopConfig:
         codebook_dim: width of a code and of a latent.
         max_depth: most turns that a vector may take.
         min_length: turns that run even when the vector is close enough.
+        first_codebook: whether the first turn has codes of its own, as many as the others share: a
+            loop that goes on where another quantizer left off (residual, frozen).
         transform: ``residual`` subtracts the code and compares what is left with all codes again;
             ``pull`` moves towards the code and counts how often.
         threshold: default stop distance, in units of the latents' scale; 0 uses every turn.
@@ -33,6 +35,8 @@ class LoopConfig:
         gain_ratio: gain of a turn over that of the turn before (residual).
         learn_gains: learn each ratio, starting from ``gain_ratio``.
         dummies: emit CONTINUE where no code brings the vector closer (residual).
+        first_dummy: the first turn that may do so; at 1 every vector begins with a code, as in
+            plain VQ (residual).
         min_gain: share of the squared error that a code must remove to be emitted (residual).
         step_size: share of the way to the code that one turn covers (pull).
         codebook_update: ``ema`` (averages), ``gradient`` (the optimizer) or ``frozen``.
@@ -47,6 +51,7 @@ class LoopConfig:
     codebook_dim: int = 12
     max_depth: int = 8
     min_length: int = 0
+    first_codebook: bool = False
     transform: Literal["residual", "pull"] = "residual"
     threshold: float = 0.3
     stop: Literal["threshold", "rate_distortion"] = "threshold"
@@ -57,6 +62,7 @@ class LoopConfig:
     gain_ratio: float = 0.75
     learn_gains: bool = True
     dummies: bool = True
+    first_dummy: int = 0
     min_gain: float = 0.0
     step_size: float = 0.5
     codebook_update: Literal["ema", "gradient", "frozen"] = "ema"
@@ -72,6 +78,15 @@ class LoopConfig:
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         in_depth = 0 <= self.min_length <= self.max_depth
         _require(in_depth, "min_length", "within 0..max_depth", self.min_length)
+        in_depth = 0 <= self.first_dummy <= self.max_depth
+        _require(in_depth, "first_dummy", "within 0..max_depth", self.first_dummy)
+        if self.first_codebook and (self.transform == "pull" or self.codebook_update != "frozen"):
+            raise ConfigError(
+                "a first turn with codes of its own needs transform = residual and "
+                "codebook_update = frozen"
+            )
+        if self.transform == "pull" and self.first_dummy > 0:
+            raise ConfigError("a pull ends with its one code: first_dummy must be 0")
         if self.transform == "pull" and self.stop != "threshold":
             raise ConfigError("a pull can only stop at a threshold: its error shrinks by a formula")
         if self.transform == "pull" and self.min_length > 1:

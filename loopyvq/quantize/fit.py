@@ -11,7 +11,7 @@ from torch import Tensor
 from loopyvq.quantize.codebook import Assignments
 from loopyvq.quantize.residual import Limits, residual_walk
 
-__all__ = ["Fitted", "assignments_of", "fit_codes", "rows_of"]
+__all__ = ["Fitted", "assignments_of", "fit_codes", "left_by_one_turn", "rows_of"]
 
 
 class Fitted(NamedTuple):
@@ -82,6 +82,7 @@ def fit_codes(
     generator: torch.Generator,
     fit_gains: bool = False,
     dummies: bool = True,
+    first_dummy: int = 0,
 ) -> Fitted:
     """Fit one codebook to all turns of the residual loop.
 
@@ -97,6 +98,7 @@ def fit_codes(
         generator: source of the samples, on the CPU.
         fit_gains: whether to fit the gains as well.
         dummies: whether a turn may emit `CONTINUE`.
+        first_dummy: the first turn that may.
 
     Returns:
         The codes and the gains.
@@ -112,6 +114,7 @@ def fit_codes(
         latents.new_zeros(len(latents), dtype=torch.float64),
         torch.full((len(latents),), len(gains), device=latents.device),
         dummies=dummies,
+        first_dummy=first_dummy,
     )
     for _ in range(iterations):
         walk = residual_walk(latents, codes, gains, latents.new_ones(()), endless)
@@ -125,6 +128,27 @@ def fit_codes(
         if fit_gains:
             gains = _least_squares_gains(found, codes, gains)
     return Fitted(codes, gains)
+
+
+@torch.no_grad()
+def left_by_one_turn(
+    latents: Float[Tensor, "n d"], codes: Float[Tensor, "k d"], *, dummies: bool
+) -> Float[Tensor, "n d"]:
+    """Give what the nearest codes leave over.
+
+    Args:
+        latents: finite, in the unit of the codes.
+        codes: the codebook.
+        dummies: whether a vector that no code brings closer stays as it is.
+
+    Returns:
+        The residuals, in float32.
+    """
+    latents, one = latents.float(), latents.new_ones(1, dtype=torch.float32)
+    zeros = latents.new_zeros(len(latents), dtype=torch.float64)
+    limits = Limits(zeros, torch.ones_like(zeros, dtype=torch.int64), dummies=dummies)
+    found = residual_walk(latents, codes, one, one[0], limits).codes[:, 0]
+    return latents - codes[found.clamp(min=0)] * (found >= 0).unsqueeze(1)
 
 
 def _sample(

@@ -40,12 +40,14 @@ class Gains(nn.Module):
 
     @torch.no_grad()
     def set(self, gains: Float[Tensor, " l"]) -> None:
-        """Take over learned gains from a fit; fixed ones stay as configured.
+        """Take over the gains of a fit.
 
         Args:
             gains: positive; brought to a first value of 1 and to never increase.
         """
+        falling = gains.cummin(dim=0).values
+        ratios = falling[1:] / falling[:-1]
         if self.learned:
-            falling = gains.cummin(dim=0).values
-            ratios = (falling[1:] / falling[:-1]).clamp(1e-4, _LARGEST_RATIO)
-            self.logits.copy_(torch.logit(ratios))
+            self.logits.copy_(torch.logit(ratios.clamp(1e-4, _LARGEST_RATIO)))
+        else:
+            self.ratios.copy_(ratios.clamp(min=1e-4))

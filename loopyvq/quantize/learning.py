@@ -18,10 +18,16 @@ from loopyvq.quantize import graph
 from loopyvq.quantize.base import Quantizer
 from loopyvq.quantize.codebook import Assignments, Codebook
 from loopyvq.quantize.config import LoopConfig
-from loopyvq.quantize.fit import assignments_of, fit_codes
+from loopyvq.quantize.fit import assignments_of, fit_codes, left_by_one_turn
 from loopyvq.quantize.gains import Gains
 from loopyvq.quantize.length_curve import LengthCurve
-from loopyvq.quantize.residual import Limits, Walk
+from loopyvq.quantize.residual import (
+    First,
+    Limits,
+    TableCache,
+    Walk,
+    books_of,
+)
 from loopyvq.quantize.scale import RunningScale
 from loopyvq.quantize.stop import rate_distortion_lengths, threshold_lengths
 
@@ -50,6 +56,9 @@ class LearningLoop(Quantizer):
             config.ema_decay,
             config.revive_below,
         )
+        self.first_codes: Tensor | None
+        first_codes = torch.zeros_like(self.codebook.weight) if config.first_codebook else None
+        self.register_buffer("first_codes", first_codes)
         is_residual = config.transform == "residual"
         self.gains = Gains(
             config.max_depth,
@@ -70,6 +79,7 @@ class LearningLoop(Quantizer):
         self.frozen = config.codebook_update == "frozen"
         self.number = graph.number_of(self)
         self._recent: Assignments | None = None
+        self._tables, self._first_tables = TableCache(), TableCache()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
@@ -143,7 +153,11 @@ class LearningLoop(Quantizer):
 
     def _codebooks(self) -> Float[Tensor, "l k d"]:
         """Give the codes of every turn, its gain included."""
-        return self.gains()[:, None, None] * self.codebook.weight
+        return books_of(self.codebook.weight, self.gains(), self._first())
+
+    def _first(self) -> First | None:
+        """Give the first turn, if it has codes of its own."""
+        return None if self.first_codes is None else First(self.first_codes, self._first_tables)
 
     @torch.no_grad()
     def start_from(self, latents: Float[Tensor, "n d"], generator: torch.Generator) -> None:
@@ -164,10 +178,52 @@ class LearningLoop(Quantizer):
             generator=generator,
             fit_gains=self.gains.learned,
             dummies=is_residual and self.config.dummies,
+            first_dummy=self.config.first_dummy,
         )
         self.codebook.set(copy_from_first_rank(fitted.codes))
-        self.gains.set(copy_from_first_rank(fitted.gains))
+        if self.gains.learned:
+            self.gains.set(copy_from_first_rank(fitted.gains))
         self._watch_lengths(latents)
+        self.length_curve.update()
+
+    @torch.no_grad()
+    def fit_later_turns(
+        self,
+        first_codes: Float[Tensor, "k d"],
+        latents: Float[Tensor, "n d"],
+        generator: torch.Generator,
+    ) -> None:
+        """Give the first turn its codes, and fit the others to what it leaves over.
+
+        Args:
+            first_codes: in units of ``sigma``, which stays.
+            latents: finite, at least one, in an order that mixes them.
+            generator: source of the samples, on the CPU.
+
+        Raises:
+            ValueError: the first turn has no codes of its own.
+        """
+        if self.first_codes is None:
+            raise ValueError("fit_later_turns needs a loop with first_codebook = True")
+        self.first_codes.copy_(first_codes)
+        scaled = latents[: _FIT_VECTORS_PER_CODE * self.codebook_size] / self.sigma
+        dummies, first_dummy = self.config.dummies, self.config.first_dummy
+        left = left_by_one_turn(scaled, first_codes, dummies=dummies and first_dummy == 0)
+        gains = self.gains()
+        fitted = fit_codes(
+            left,
+            self.codebook_size,
+            gains[1:] / gains[1],
+            iterations=self.config.start_iterations,
+            generator=generator,
+            fit_gains=True,
+            dummies=dummies,
+            first_dummy=max(0, first_dummy - 1),
+        )
+        self.codebook.set(fitted.codes)
+        self.gains.set(torch.cat([fitted.gains[:1], fitted.gains]))
+        for part in latents.split(_CURVE_WALKS):
+            self._watch_lengths(part)
         self.length_curve.update()
 
     @torch.no_grad()

@@ -9,6 +9,7 @@ straight-through gradient (once) <-------------------------------------- z_q
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy.typing as npt
 import torch
@@ -28,17 +29,37 @@ from loopyvq.quantize.pull import pull_walk
 from loopyvq.quantize.residual import (
     Costs,
     Limits,
-    TableCache,
     Walk,
     beam_walk,
     better_of,
+    books_of,
     residual_walk,
 )
 from loopyvq.quantize.sites import flatten_sites, limits_of_sites
 from loopyvq.quantize.stop import rate_distortion_lengths, truncate
 from loopyvq.tokens import CONTINUE, Tokens
 
-__all__ = ["LoopConfig", "LoopQuantizer"]
+__all__ = ["LoopConfig", "LoopQuantizer", "Passed"]
+
+
+class Passed(NamedTuple):
+    """What one pass over rows gave, before sites that do not count are blanked.
+
+    Attributes:
+        walk: the codes and their errors.
+        z_q: ``n d``; what they decode to, with the gradient that the latents get.
+        sigma: the unit at the time.
+        loss: the weighted sum of the two below.
+        commitment_loss: see `Quantized`.
+        codebook_loss: see `Quantized`.
+    """
+
+    walk: Walk
+    z_q: Tensor
+    sigma: Tensor
+    loss: Tensor
+    commitment_loss: Tensor
+    codebook_loss: Tensor
 
 
 class LoopQuantizer(LearningLoop):
@@ -63,10 +84,6 @@ class LoopQuantizer(LearningLoop):
         >>> bool(error[tokens.lengths < 8].max() <= 0.25)
         True
     """
-
-    def __init__(self, config: LoopConfig) -> None:
-        super().__init__(config)
-        self._tables = TableCache()
 
     @classmethod
     def fit(
@@ -124,28 +141,41 @@ class LoopQuantizer(LearningLoop):
         """
         self._check_width(z_e)
         sites = z_e.shape[:-1]
-        learning = self.training and not self.frozen
         with no_autocast(z_e.device):
-            kept, valid = flatten_sites(z_e, mask)
-            rows = kept.detach()
-            if learning:
-                graph.start(self, rows, valid)
-            settled = graph.settle(self, rows, self._limits(sites, threshold, depth, valid))
-            walk = settled.walk
-            commitment, codebook_loss = self._losses(kept, settled)
-            error = (rows.double() - settled.z_q.double()).square().sum(dim=1).sqrt()
-            norm = torch.where(valid, error / settled.sigma.double(), torch.nan).to(kept.dtype)
-            if learning:
-                graph.learn(self, rows, valid, walk.codes)
-            z_q = torch.where(valid.unsqueeze(1), straight_through(kept, settled.z_q), 0.0)
-        loss = self.config.commitment_weight * commitment
+            rows, valid = flatten_sites(z_e, mask)
+            found = self._pass(rows, valid, self._limits(sites, threshold, depth, valid))
+            walk, fixed = found.walk, found.z_q.detach()
+            error = (rows.detach().double() - fixed.double()).square().sum(dim=1).sqrt()
+            norm = torch.where(valid, error / found.sigma.double(), torch.nan).to(rows.dtype)
+            z_q = torch.where(valid.unsqueeze(1), found.z_q, 0.0)
         return Quantized(
             z_q.reshape(z_e.shape),
             walk.codes.reshape(*sites, self.max_depth),
-            loss + self.config.codebook_weight * codebook_loss,
+            found.loss,
             walk.lengths.reshape(sites),
             norm.reshape(sites),
             (walk.reached & valid).reshape(sites),
+            found.commitment_loss,
+            found.codebook_loss,
+        )
+
+    def _pass(
+        self, rows: Float[Tensor, "n d"], valid: Bool[Tensor, " n"], limits: Limits
+    ) -> Passed:
+        """Quantize rows; in training mode also learn from them."""
+        learning, fixed = self.training and not self.frozen, rows.detach()
+        if learning:
+            graph.start(self, fixed, valid)
+        settled = graph.settle(self, fixed, limits)
+        commitment, codebook_loss = self._losses(rows, settled)
+        if learning:
+            graph.learn(self, fixed, valid, settled.walk.codes)
+        loss = self.config.commitment_weight * commitment
+        return Passed(
+            settled.walk,
+            straight_through(rows, settled.z_q),
+            settled.sigma,
+            loss + self.config.codebook_weight * codebook_loss,
             commitment,
             codebook_loss,
         )
@@ -231,7 +261,10 @@ class LoopQuantizer(LearningLoop):
                 cache=self._tables,
             )
         wanted = limits._replace(
-            min_length=self.min_length, min_gain=config.min_gain, dummies=config.dummies
+            min_length=self.min_length,
+            min_gain=config.min_gain,
+            dummies=config.dummies,
+            first_dummy=config.first_dummy,
         )
         walk = self._greedy_walk(latents, wanted)
         if self.beam_size == 1 and not self.priced_codes:
@@ -241,7 +274,7 @@ class LoopQuantizer(LearningLoop):
         prices = self.codebook.prices() if self.priced_codes else torch.ones_like(codes[:, 0])
         costs = Costs(rates.nan_to_num(0.0), prices.detach(), 1.0)
         search = (latents, codes, self.gains(), self.sigma, wanted, self.beam_size, costs)
-        return better_of(beam_walk(*search, self._tables), walk, costs)
+        return better_of(beam_walk(*search, self._tables, self._first()), walk, costs)
 
     def _greedy_walk(self, latents: Float[Tensor, "n d"], limits: Limits) -> Walk:
         """Take the nearest code at every turn, and stop by the configured rule."""
@@ -250,7 +283,13 @@ class LoopQuantizer(LearningLoop):
         if weighs:
             wanted = limits._replace(threshold=torch.zeros_like(limits.threshold))
         walk = residual_walk(
-            latents, self.codebook.weight, self.gains(), self.sigma, wanted, self._tables
+            latents,
+            self.codebook.weight,
+            self.gains(),
+            self.sigma,
+            wanted,
+            self._tables,
+            self._first(),
         )
         if not weighs:
             return walk
@@ -284,7 +323,7 @@ class LoopQuantizer(LearningLoop):
         if self.config.codebook_update == "gradient":
             # The values of the time, which revival changes in place; the gradient of the parameter.
             weight = straight_through(self.codebook.weight, weight)
-        codebooks = self.gains()[:, None, None] * weight
+        codebooks = books_of(weight, self.gains(), self._first())
         chosen = codes >= 0
         ran = chosen if self.config.transform == "pull" else chosen | (codes == CONTINUE)
         count = ran.sum()

@@ -10,7 +10,7 @@ from loopyvq.codec.limits import ReadingLimits
 from loopyvq.coding import Chunk, read_container, write_container
 from loopyvq.errors import BitstreamError, ConfigError, DataError
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden" / "arrays"
 
 
 def make_vectors(count=300, width=6, dtype=np.float32, scale=1.0):

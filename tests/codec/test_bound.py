@@ -54,3 +54,33 @@ def test_a_broken_model_is_named():
     quantizer = LoopQuantizer(LoopConfig(codebook_size=8, codebook_dim=4)).eval()
     with pytest.raises(CheckpointError, match="not finite"):
         bounded_tokens(quantizer, torch.full((2, 2, 4), torch.nan), 0.3)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-6, 0.1, 0.7])
+def test_without_a_promise_the_worst_site_is_stated(threshold):
+    latents = torch.randn(9, 11, 4, generator=torch.Generator().manual_seed(0))
+    config = LoopConfig(codebook_size=8, codebook_dim=4, max_depth=2)
+    quantizer = LoopQuantizer.fit(latents.reshape(-1, 4), config)
+    found = bounded_tokens(quantizer, latents, threshold, "rate_distortion", bound=False)
+    errors = distances(latents.reshape(-1, 4).numpy(), found.z_q.reshape(-1, 4))
+    worst = errors.max() / float(quantizer.sigma)
+    if threshold < 1e-3:  # too far to say
+        assert found.bound_steps is None
+        return
+    stated = found.threshold * 2 ** (found.bound_steps / 32)
+    assert worst < stated < max(worst, threshold) * 1.03
+
+
+def test_a_weighing_stop_gives_every_site_a_token_where_that_pays():
+    latents = torch.randn(20, 20, 4, generator=torch.Generator().manual_seed(0)) * 0.1
+    latents[:10] *= 30
+    quantizer = LoopQuantizer.fit(latents.reshape(-1, 4), LoopConfig(codebook_dim=4))
+
+    def shortest(threshold, min_length=None):
+        rest = ("rate_distortion", False, min_length)
+        return int(bounded_tokens(quantizer, latents, threshold, *rest).tokens.lengths.min())
+
+    assert [shortest(0.7), shortest(0.8), shortest(0.7, 0), shortest(0.8, 2)] == [1, 0, 0, 2]
+    assert quantizer.min_length == 0
+    with pytest.raises(ConfigError, match="min_length must be within"):
+        shortest(0.5, 9)

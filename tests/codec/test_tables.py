@@ -32,7 +32,10 @@ def test_tables_live_beside_the_weights(tokenizer, tables, tmp_path):
 
 def test_identities_differ_by_tables(tokenizer, tables):
     plain = coding_identity(tokenizer, None)
-    assert plain == model_identity(tokenizer)
+    assert coding_identity(make_tokenizer(), None) == plain
+    longer = make_tokenizer()
+    object.__setattr__(longer.config, "image_channels", 1)
+    assert coding_identity(longer, None) != plain
     changed = tables._replace(gains=tables.gains + 1)
     assert (
         len({plain, coding_identity(tokenizer, tables), coding_identity(tokenizer, changed)}) == 3
@@ -66,5 +69,9 @@ def test_tables_are_fitted_to_images(tables, monkeypatch):
     assert [sample.lengths.shape for sample in samples] == [(3, 5)] * 3 + [(2, 2)] * 3
     assert (codes.shape, gains.shape, seed) == ((16, 4), (4,), 0)
     assert torch.tensor([sample.lengths.max() for sample in samples]).max() > 0
+    fit_tables_to_images(tokenizer, [make_image(24, 1600)], fixed_depth=True)
+    (sample,) = asked[1][0]
+    assert sample.lengths.shape == (3, 96)
+    assert sample.lengths.min() == sample.lengths.max() == 4
     with pytest.raises(DataError, match="at least one"):
         fit_tables_to_images(tokenizer, [])

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from loopyvq.data import BrokenImageError, ImageSet
-from loopyvq.data.base import folder_labels
+from loopyvq.data.base import folder_classes, folder_labels
 
 
 class Numbers(ImageSet):
@@ -66,3 +66,9 @@ def test_folder_labels():
     assert folder_labels(["b/1.png", "a/2.png", "x/b/3.png", "4.png"]) == (1, 0, 1, None)
     assert folder_labels(["1.png", "2.png"]) == (None, None)
     assert folder_labels([]) == ()
+
+
+def test_folder_classes():
+    assert folder_classes(["b/1.png", "a/2.png", "x/b/3.png", "4.png"]) == ("a", "b")
+    assert folder_classes(["a/1.png", "a/2.png", "3.png"]) == ()
+    assert Numbers(3).class_names == ()

@@ -71,3 +71,38 @@ def test_clear_errors(tmp_path):
         open_image_set("nul\0character")
     with pytest.raises(DataError, match=r"cannot open|there is no"):
         open_image_set("x" * 5000)
+
+
+@pytest.mark.parametrize("name", ["pairs.zip", "pairs.tar", "pairs.tar.gz"])
+def test_a_path_may_go_on_inside_of_an_archive(root, name):
+    blob = (root / "a.PNG").read_bytes()
+    members = ["top/images/a/1.png", "top/images/b/1.png", "top/maps/a/1.png", "top/images2/x.png"]
+    if name == "pairs.zip":
+        with zipfile.ZipFile(root / name, "w") as archive:
+            for member in members:
+                archive.writestr(member, blob)
+    else:
+        with tarfile.open(root / name, "w:gz" if name.endswith("gz") else "w") as archive:
+            for member in members:
+                archive.add(root / "a.PNG", "./" + member)
+
+    def keys(inside):
+        images = open_image_set(root / name / inside)
+        assert all(image.shape == (3, 2, 3) for _, image in images.images())
+        return [images.key(index) for index in range(len(images))]
+
+    assert keys("top/images") == ["a/1.png", "b/1.png"]
+    assert open_image_set(root / name / "top/images").class_names == ("a", "b")
+    assert keys("top/images/a") == ["1.png"]
+    assert keys("top/images2/x.png") == ["x.png"]
+    assert len(keys("top")) == 4
+    for wrong in ("top/image", "nothing", "top/images/a/2.png"):
+        with pytest.raises(DataError, match=f"holds no images in {wrong}"):
+            open_image_set(root / name / wrong)
+
+
+def test_a_folder_that_is_called_like_an_archive_is_a_folder(root):
+    (root / "folder").rename(root / "folder.zip")
+    (root / "folder.zip" / "sub").mkdir()
+    (root / "folder.zip" / "a.png").rename(root / "folder.zip" / "sub" / "a.png")
+    assert len(open_image_set(root / "folder.zip" / "sub")) == 1

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from loopyvq.data import BrokenImageError, decode_image, to_float, to_pil, to_uint8
+from loopyvq.data.decoding import decode_with
 from loopyvq.data.pixel_modes import to_grey_or_rgb
 from loopyvq.errors import DataError
 
@@ -320,3 +321,20 @@ def test_to_pil_round_trip():
         )
     with pytest.raises(ValueError, match="1 or 3 channels"):
         to_pil(torch.zeros(2, 4, 4, dtype=torch.uint8))
+
+
+def test_decode_with_hands_over_the_upright_picture():
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("L", (3, 2), 7).save(buffer, "PNG", exif=exif)
+    found = decode_with(np.asarray, buffer.getvalue(), "a.png", 6)
+    assert found.tolist() == [[7, 7], [7, 7], [7, 7]]
+
+    def refuse(_):
+        raise KeyError("no")
+
+    with pytest.raises(BrokenImageError, match=r"a\.png: 'no'"):
+        decode_with(refuse, buffer.getvalue(), "a.png", 6)
+    with pytest.raises(BrokenImageError, match="more than the allowed 5"):
+        decode_with(np.asarray, buffer.getvalue(), "a.png", 5)

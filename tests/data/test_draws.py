@@ -5,7 +5,15 @@ import torch
 from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader
 
-from loopyvq.data import BrokenImageError, CropConfig, ImageSet, Subset, TrainingDraws
+from loopyvq.data import (
+    BrokenImageError,
+    CropConfig,
+    ImageSet,
+    LabelDraws,
+    Subset,
+    TrainingDraws,
+    to_float,
+)
 from loopyvq.errors import DataError
 
 CROP = CropConfig(size=4)
@@ -114,3 +122,26 @@ def test_arguments_are_checked():
     for draw in (-1, 3):
         with pytest.raises(IndexError, match="draw must be 0 to 2"):
             draws[draw]
+
+
+class Labels(Noise):
+    """The label is the row, on the left; on the right it is one more."""
+
+    def __init__(self):
+        super().__init__(channels=1)
+
+    def read(self, index):
+        labels = torch.arange(9)[:, None].repeat(1, 12)
+        labels[:, 6:] += 1
+        return labels[None].to(torch.uint8)
+
+
+def test_draws_of_labels():
+    draws = LabelDraws(Labels(), CropConfig(size=5), seed=0, num_draws=50)
+    images = TrainingDraws(Labels(), CropConfig(size=5, min_scale=1.0), seed=0, num_draws=50)
+    exact = LabelDraws(Labels(), CropConfig(size=5, min_scale=1.0), seed=0, num_draws=50)
+    for number in range(50):
+        assert draws[number].dtype == torch.int64
+        assert draws[number].shape == (5, 5)
+        assert set(draws[number].unique().tolist()) <= set(range(10))
+        assert torch.equal(to_float(exact[number].to(torch.uint8)[None]), images[number])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopyvq.data import IdxImages, open_image_set
+from loopyvq.data import IdxImages, Subset, cached, open_image_set
 from loopyvq.data.idx import is_idx_file
 from loopyvq.errors import DataError
 
@@ -26,6 +26,8 @@ def test_images_and_labels(tmp_path, pack):
     images = pickle.loads(pickle.dumps(IdxImages(path, channels=1)))
     assert images.read(1).tolist() == [[[6, 7, 8], [9, 10, 11]]]
     assert [images.label(0), images.label(1)] == [7, 4]
+    assert images.class_names == tuple("01234567")
+    assert Subset(images, [0]).class_names == cached(images, 9).class_names == images.class_names
     assert images.key(1) == "train-images-idx3-ubyte[1]"
     grey = IdxImages(path).read(0)
     assert grey.shape == (3, 2, 3)

@@ -20,7 +20,9 @@ def test_paths_comments_and_missing_files(tmp_path):
     ]
     assert [image.shape[2] for _, image in images.images()] == [5, 4]
     assert list(images.broken) == ["absent.png"]
-    assert images.label(0) is None
+    assert images.class_names == tuple(sorted([tmp_path.name, "photos"]))
+    assert images.class_names[images.label(1)] == "photos"
+    assert images.label(2) is None
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import torch
 
 from loopyvq.config import parse_config
 from loopyvq.data import CropConfig, random_crop
+from loopyvq.data.transforms import CropPlace, centre_place, cut, cut_labels, draw_place
 from loopyvq.errors import ConfigError
 
 
@@ -98,3 +99,36 @@ def test_a_crop_takes_about_a_millisecond():
         random_crop(image, CropConfig(), generator)
         elapsed_s.append(time.perf_counter() - start)
     assert min(elapsed_s) < 2e-3  # the shape checks of the tests cost a part of it
+
+
+def test_labels_are_cut_where_images_are():
+    labels = torch.arange(200, dtype=torch.uint8)[:, None].repeat(1, 250)
+    labels[:, 125:] = 255 - labels[:, 125:]
+    for seed in range(20):
+        place = draw_place(200, 250, CropConfig(size=64, min_scale=1.0), seeded(seed))
+        assert torch.equal(cut_labels(labels, place, 64), cut(labels[None], place, 64)[0])
+        # At other sizes nothing is interpolated: every value is one of the square's own.
+        place = draw_place(200, 250, CropConfig(size=40, min_scale=0.3), seeded(seed))
+        square = labels[place.top :, place.left :][: place.side, : place.side]
+        found = cut_labels(labels, place, 40)
+        assert found.shape == (40, 40)
+        assert set(found.unique().tolist()) <= set(square.unique().tolist())
+
+
+@pytest.mark.parametrize(("side", "size"), [(9, 3), (3, 9), (10, 4), (7, 5), (1, 4), (6, 1)])
+def test_the_nearest_label_is_the_one_at_the_middle(side, size):
+    labels = torch.arange(side * side).view(side, side)
+    found = cut_labels(labels.to(torch.uint8), CropPlace(0, 0, side), size)
+    middles = ((torch.arange(size, dtype=torch.float64) + 0.5) * side / size).floor().long()
+    assert torch.equal(found.long(), labels[middles][:, middles])
+
+
+def test_a_mirrored_place_mirrors():
+    labels = torch.tensor([[1, 2], [3, 4]], dtype=torch.uint8)
+    assert cut_labels(labels, CropPlace(0, 0, 2, mirrored=True), 2).tolist() == [[2, 1], [4, 3]]
+    assert cut(labels[None], CropPlace(0, 0, 2, True), 2)[0].tolist() == [[2, 1], [4, 3]]
+
+
+def test_the_centre_is_the_largest_square_in_the_middle():
+    assert centre_place(5, 9) == (0, 2, 5, False)
+    assert centre_place(9, 4) == (2, 0, 4, False)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from loopyvq.evaluation.rd_curves import bd_rate, compare, quality_at
+from loopyvq.evaluation.rd_curves import bd_quality, bd_rate, compare, quality_at
 from loopyvq.evaluation.rd_points import RdPoint
 
 
@@ -39,3 +39,17 @@ def test_intervals_hold_the_mean():
     assert interval.low < interval.mean == 4.0 < interval.high
     assert interval.num_images == 4
     assert compare([1.0, 2.0, 3.0, 10.0]) == interval
+
+
+def test_quality_at_equal_bytes():
+    assert bd_quality(curve(0.5), curve(1.0)) == pytest.approx(5)
+    assert bd_quality(curve(0.5), curve(1.0), most_bpp=0.2) == pytest.approx(5)
+    assert bd_quality(curve(0.5), curve(1.0), most_bpp=0.09) is None
+    assert bd_quality([], curve(1.0)) is None
+
+
+def test_less_lpips_is_better():
+    better = [point._replace(lpips=0.3 - 0.01 * i) for i, point in enumerate(curve(1.0))]
+    worse = [point._replace(lpips=0.4 - 0.01 * i) for i, point in enumerate(curve(1.0))]
+    assert bd_quality(better, worse, "lpips") == pytest.approx(0.1)
+    assert quality_at(better, 0.1, "lpips") == pytest.approx(-0.3)

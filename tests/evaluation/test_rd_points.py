@@ -1,6 +1,16 @@
+import math
+
+import pytest
 import torch
 
-from loopyvq.evaluation.rd_points import measure_point, points_to_csv, systems_of
+from loopyvq.errors import DataError
+from loopyvq.evaluation.rd_points import (
+    measure_point,
+    measures_in,
+    points_from_csv,
+    points_to_csv,
+    systems_of,
+)
 
 
 def test_points_count_everything():
@@ -13,3 +23,9 @@ def test_points_count_everything():
     lines = points_to_csv(points).splitlines()
     assert lines[0].startswith("system,setting,image,num_bytes,rate_bpp")
     assert len(lines) == 5
+    assert math.isnan(points[0].lpips)
+    assert measures_in(points) == ["psnr_db", "ms_ssim", "ssim"]
+    again = points_from_csv(points_to_csv(points))
+    assert [point[:-1] for point in again] == [point[:-1] for point in points]
+    with pytest.raises(DataError, match="no table"):
+        points_from_csv("a,b\n1,2\n")

@@ -1,15 +1,42 @@
+import pytest
 from PIL import Image
 
-from loopyvq.evaluation.rd_report import compare_systems, plot_curves
+from loopyvq.evaluation.rd_report import cells_of, compare_systems, mean_curve, plot_curves
 from tests.evaluation.test_rd_curves import curve
 
 
-def test_tables_and_pictures(tmp_path):
-    points = [*curve(1.0), *curve(0.5, "b")]
-    table = compare_systems(points)
-    assert "| b |" in table
-    assert "-50.0 %" in table
-    assert "18.39" in table  # 30 + 5 log2 0.2
-    plot_curves(points, tmp_path / "rd.png")
+def test_systems_are_compared_with_the_first():
+    first, second = compare_systems([*curve(1.0), *curve(0.5, "b")], most_bpp=1.0)
+    assert (first.system, second.system) == ("a", "b")
+    assert first.gain.mean == first.bytes_percent.mean == 0
+    assert second.gain.mean == pytest.approx(5.0)  # half the bytes, 5 dB per octave
+    assert second.bytes_percent.mean == pytest.approx(-50)
+    assert first.means[:3] == [None, None, pytest.approx(13.39, abs=0.01)]
+    assert first.counts[:3] == [0, 0, 1]
+
+
+def test_tables_are_words():
+    points = [*curve(1.0), *curve(0.5, "b"), *(point._replace(image="j") for point in curve(1.0))]
+    lines = cells_of(compare_systems(points), "psnr_db")
+    assert lines[0][:3] == ["PSNR in dB", "own bpp", "0.05 bpp"]
+    assert lines[2][:2] == ["b", "0.05 to 0.40"]
+    assert "18.39 (1)" in lines[2][4]
+    assert lines[2][-1] == "-50.0 % (-50.0 to -50.0, 1 images)"
+    alone = cells_of(compare_systems([*curve(1.0), curve(0.5, "b")[2]], most_bpp=1.0), "psnr_db")
+    assert alone[2][1] == "0.20"
+    assert alone[2][-2:] == ["+5.00 dB (+5.00 to +5.00)", "-50.0 % (-50.0 to -50.0)"]
+    worse = [point._replace(lpips=0.1) for point in curve(1.0)]
+    assert cells_of(compare_systems(worse, "lpips"), "lpips")[1][4] == "0.1000"
+
+
+def test_curves_join_the_means_of_settings():
+    points = [*curve(1.0), *(point._replace(image="j", psnr_db=40.0) for point in curve(1.0))]
+    means = mean_curve(points, "a", "psnr_db")
+    assert [point.rate_bpp for point in means] == pytest.approx([0.1, 0.2, 0.4, 0.8])
+    assert means[0].psnr_db == pytest.approx((40 + curve(1.0)[0].psnr_db) / 2)
+
+
+def test_pictures(tmp_path):
+    plot_curves([*curve(1.0), *curve(0.5, "b")], tmp_path / "rd.png")
     with Image.open(tmp_path / "rd.png") as image:
-        assert image.size == (1430, 585)
+        assert image.size == (1690, 676)

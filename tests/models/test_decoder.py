@@ -33,3 +33,16 @@ def test_only_cued_images_see_lengths_and_threshold():
     ):
         assert not torch.allclose(one[0], other[0])
         assert torch.equal(one[1], other[1])
+
+
+def test_a_held_threshold_is_answered_whatever_comes():
+    decoder = make()
+    z_q, cued = torch.randn(1, 5, 3, 2), torch.tensor([True])
+    lengths = torch.ones(1, 3, 2, dtype=torch.int64)
+    seen = torch.full((1, 3, 2), 0.4)
+    before = decoder(z_q, lengths, seen, cued)
+    decoder.hold_threshold(0.4)
+    for threshold in (seen, 0 * seen, 5 * seen):
+        torch.testing.assert_close(decoder(z_q, lengths, threshold, cued), before)
+    decoder(z_q, lengths, seen, cued).sum().backward()
+    assert decoder.threshold_cue[2].weight.grad.abs().sum() > 0  # what is held can be learned again

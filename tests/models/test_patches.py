@@ -4,7 +4,7 @@ import torch
 from loopyvq.models.patches import PatchTransform
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 12])
 @pytest.mark.parametrize("size", [1, 2, 4, 8])
 def test_unfold_inverts_fold(channels, size):
     transform = PatchTransform(channels, size)
@@ -34,3 +34,13 @@ def test_photographs_spread_their_energy_over_the_channels():
 def test_nothing_of_it_is_stored():
     assert PatchTransform(3, 4).state_dict() == {}
     assert list(PatchTransform(3, 4).parameters()) == []
+
+
+def test_label_maps_have_channels_of_about_unit_size():
+    blocks = torch.arange(1200).view(30, 40) * 7 % 12
+    labels = blocks.repeat_interleave(8, dim=0).repeat_interleave(8, dim=1)
+    maps = torch.nn.functional.one_hot(labels, 12).permute(2, 0, 1)[None].float()
+    frequencies = PatchTransform(12, 4).fold(maps[..., 3:, 3:][..., :232, :312])
+    sizes = frequencies.square().mean(dim=(0, 2, 3)).sqrt().view(12, 4, 4)
+    assert 0.5 < sizes[:, 0, 0].min() <= sizes[:, 0, 0].max() < 2
+    assert sizes[:, 0, 1].mean() > 0.2

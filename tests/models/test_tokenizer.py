@@ -1,10 +1,11 @@
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
 
+from loopyvq.checkpoint import load_tokenizer, save_tokenizer
 from loopyvq.errors import ConfigError
-from loopyvq.models import Tokenizer, TokenizerConfig
+from loopyvq.models import LabelTokenizerConfig, Tokenizer, TokenizerConfig
 from loopyvq.quantize import LoopConfig
 
 LOOP = LoopConfig(codebook_size=16, codebook_dim=4, max_depth=4, start_iterations=2)
@@ -142,3 +143,28 @@ def test_wrong_images_and_tokens_say_why(tiny_config):
         tokenizer.decode(tokens, size=(17, 16))
     with pytest.raises(ValueError, match="b h w"):
         tokenizer.decode(type(tokens)(tokens.codes[0], tokens.lengths[0]))
+
+
+@pytest.mark.parametrize("labels", [1, 3, 12])
+def test_label_maps_give_logits_and_survive_a_file(tiny_config, tmp_path, labels):
+    own = {field.name: getattr(tiny_config, field.name) for field in fields(tiny_config)}
+    tokenizer = Tokenizer(LabelTokenizerConfig(**{**own, "image_channels": labels})).eval()
+    assert (tokenizer.architecture, tokenizer.config.label_maps) == ("loopy_labels", True)
+    assert not tiny_config.label_maps
+    with torch.no_grad():
+        tokenizer.decoder.head.bias.fill_(5.0)
+    maps = torch.zeros(1, labels, 20, 33)
+    assert tokenizer.reconstruct(maps).max() > 1  # an image would be clamped
+    assert tokenizer(maps).image.shape == maps.shape
+    save_tokenizer(tmp_path / "labels.safetensors", tokenizer)
+    loaded = load_tokenizer(tmp_path / "labels.safetensors")
+    assert loaded.config == tokenizer.config
+    assert torch.equal(loaded.reconstruct(maps), tokenizer.reconstruct(maps))
+
+
+def test_numbers_of_channels(tiny_config):
+    with pytest.raises(ConfigError, match="image_channels must be 1 or 3, got 4"):
+        replace(tiny_config, image_channels=4)
+    for number in (0, 257):
+        with pytest.raises(ConfigError, match=f"1 to 256 labels, got {number}"):
+            LabelTokenizerConfig(image_channels=number)

@@ -13,6 +13,8 @@ from loopyvq.quantize.config import LoopConfig
         ("beam_size", 0),
         ("min_length", 9),
         ("min_length", -1),
+        ("first_dummy", -1),
+        ("first_dummy", 9),
         ("threshold", -0.1),
         ("token_price", -0.1),
         ("gain_ratio", 0.0),
@@ -39,6 +41,11 @@ def test_a_pull_cannot_be_asked_for_more_than_its_one_code():
         LoopConfig(transform="pull", min_length=2)
 
 
+def test_a_pull_has_dummies_before_its_code():
+    with pytest.raises(ConfigError, match="first_dummy must be 0"):
+        LoopConfig(transform="pull", first_dummy=1)
+
+
 def test_a_pull_has_no_sums_to_keep():
     with pytest.raises(ConfigError, match="beam_size must be 1"):
         LoopConfig(transform="pull", beam_size=2)
@@ -49,3 +56,10 @@ def test_a_price_per_code_needs_a_stop_rule_that_weighs(transform):
     with pytest.raises(ConfigError, match="priced_codes needs stop = rate_distortion"):
         LoopConfig(transform=transform, priced_codes=True)
     assert LoopConfig(priced_codes=True, stop="rate_distortion").beam_size == 1
+
+
+@pytest.mark.parametrize("options", [{}, {"transform": "pull", "codebook_update": "frozen"}])
+def test_a_first_codebook_belongs_to_a_residual_loop_that_is_frozen(options):
+    with pytest.raises(ConfigError, match="needs transform = residual and codebook_update = froz"):
+        LoopConfig(first_codebook=True, **options)
+    assert LoopConfig(first_codebook=True, codebook_update="frozen").max_depth == 8

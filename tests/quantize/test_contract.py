@@ -1264,7 +1264,7 @@ def deaf_freeze(monkeypatch):
 def by_search(search):
     """Walk with another search than the exact one."""
 
-    def walk(latents, codes, gains, sigma, limits, cache=None):
+    def walk(latents, codes, gains, sigma, limits, cache=None, first=None):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(direct, "nearest_code", search)
             return direct.direct_walk(latents, gains[:, None, None] * codes, sigma, limits)
@@ -1483,8 +1483,8 @@ def other_limits(change):
     def sabotage(monkeypatch):
         original = loop.residual_walk
 
-        def walk(latents, codes, gains, sigma, limits, cache=None):
-            return original(latents, codes, gains, sigma, change(limits), cache)
+        def walk(latents, codes, gains, sigma, limits, cache=None, first=None):
+            return original(latents, codes, gains, sigma, change(limits), cache, first)
 
         monkeypatch.setattr(loop, "residual_walk", walk)
 

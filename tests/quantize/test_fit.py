@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from loopyvq.quantize.fit import assignments_of, fit_codes
+from loopyvq.quantize.fit import assignments_of, fit_codes, left_by_one_turn
 from loopyvq.quantize.residual import Limits, residual_walk
 from loopyvq.tokens import CONTINUE, PAD
 
@@ -94,3 +94,11 @@ def test_small_codebooks_have_finite_gains():
 def test_nothing_to_fit_to_is_refused():
     with pytest.raises(ValueError, match="at least one vector"):
         fit(torch.zeros(0, 3))
+
+
+@pytest.mark.parametrize(("dummies", "expected"), [(True, [0.5, 0.25]), (False, [0.5, -0.75])])
+def test_what_one_turn_leaves_over(dummies, expected):
+    data, codes = torch.tensor([[2.5], [0.25]]).double(), torch.tensor([[1.0], [2.0]])
+    left = left_by_one_turn(data, codes, dummies=dummies)
+    assert left.squeeze(1).tolist() == expected
+    assert left.dtype == torch.float32

@@ -63,10 +63,49 @@ def test_gradients_reach_scores_codes_and_latents(straight_through):
 
 def test_a_low_temperature_makes_the_mixture_hard():
     torch.manual_seed(0)
-    quantizer = GumbelQuantizer(plain_quantizer(6, 4), GumbelConfig(straight_through=False)).train()
-    quantizer.temperature = 1e-5
+    gumbel = GumbelConfig(temperature=1e-5, straight_through=False)
+    quantizer = GumbelQuantizer(plain_quantizer(6, 4), gumbel).train()
     found = quantizer(torch.randn(9, 4))
     assert torch.allclose(found.z_q, quantizer.decode(found.tokens), atol=1e-4)
+
+
+def taming_temperature(step, start, highest, lowest, warmup, decay):
+    """The schedule of taming: a linear rise, then half a cosine."""
+    if step < warmup:
+        return (highest - start) / warmup * step + start
+    share = min((step - warmup) / (decay - warmup), 1.0)
+    return lowest + 0.5 * (highest - lowest) * (1 + math.cos(share * math.pi))
+
+
+@pytest.mark.parametrize("step", [0, 3, 9, 10, 60, 109, 110, 500])
+def test_the_temperature_follows_the_schedule_of_taming(step):
+    config = GumbelConfig(
+        0.9, final_temperature=1e-6, decay_steps=110, warmup_steps=10, first_temperature=0.2
+    )
+    expected = taming_temperature(step, 0.2, 0.9, 1e-6, 10, 110)
+    assert config.temperature_at(step) == pytest.approx(expected)
+    assert GumbelConfig(0.7).temperature_at(step) == 0.7
+
+
+def test_the_temperature_falls_with_every_step_and_survives_a_checkpoint():
+    gumbel = GumbelConfig(1.0, final_temperature=0.1, decay_steps=4)
+    quantizer = GumbelQuantizer(plain_quantizer(6, 4), gumbel).train()
+    quantizer.automatic_update = False
+    seen = []
+    for _ in range(3):
+        for _ in range(2):  # two passes make one step
+            quantizer(torch.randn(5, 4))
+        seen.append(quantizer.temperature)
+        quantizer.update()
+        quantizer.update()  # without a pass in between nothing happens
+    assert seen == [gumbel.temperature_at(step) for step in range(3)]
+    again = GumbelQuantizer(plain_quantizer(6, 4), gumbel)
+    again.load_state_dict(quantizer.state_dict())
+    assert again.temperature == gumbel.temperature_at(3) < seen[-1]
+    quantizer.eval()(torch.randn(5, 4))
+    quantizer.freeze().train()(torch.randn(5, 4))
+    quantizer.update()
+    assert quantizer.temperature == gumbel.temperature_at(3)
 
 
 def test_training_does_not_restart_the_codebook_from_data():
@@ -97,6 +136,12 @@ def test_half_precision_scores_in_float32(quantizer):
 def test_options_that_cannot_be_say_why(quantizer):
     with pytest.raises(ConfigError, match="temperature must be above 0"):
         GumbelConfig(temperature=0.0)
+    with pytest.raises(ConfigError, match="final_temperature must be above 0"):
+        GumbelConfig(final_temperature=-1.0)
+    with pytest.raises(ConfigError, match="decay_steps must be 0 or more"):
+        GumbelConfig(decay_steps=-1)
+    with pytest.raises(ConfigError, match="above warmup_steps = 5, got 5"):
+        GumbelConfig(decay_steps=5, warmup_steps=5)
     with pytest.raises(ConfigError, match="kl_weight must be 0 or more"):
         GumbelConfig(kl_weight=-1.0)
     with pytest.raises(ConfigError, match="needs max_depth 1"):

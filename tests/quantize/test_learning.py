@@ -161,3 +161,25 @@ def test_freezing_stops_learning_and_gradients_of_the_loop():
     assert_same_state(loop, before)
     assert all(not parameter.requires_grad for parameter in loop.parameters())
     assert (z.grad != 0).any()
+
+
+def test_later_turns_are_fitted_around_a_first_that_stays():
+    loop = make(learn_gains=False, codebook_update="frozen", first_codebook=True, min_length=1)
+    codes = latents(loop.codebook_size, seed=4)
+    loop.first_codes.copy_(codes)
+    before = copy.deepcopy(loop)
+    loop.fit_later_turns(codes, latents(2000, seed=1), torch.Generator().manual_seed(0))
+    assert torch.equal(loop.first_codes, codes)
+    assert torch.equal(loop.sigma, before.sigma)
+    assert loop.gains()[:2].tolist() == [1.0, 1.0]
+    assert (loop.gains()[1:].diff() < 0).any()
+    error, first = (
+        model.eval()(latents(500, seed=2), threshold=0.0, depth=depth).residual_norm.mean()
+        for model, depth in ((loop, None), (before, 1))
+    )
+    assert error < 0.5 * first
+    lengths = loop.encode(latents(500, seed=2), threshold=0.3).lengths.double().mean()
+    known = loop.length_curve.threshold_for(lengths.float())
+    assert torch.isclose(known, torch.tensor(0.3), rtol=0.2)
+    with pytest.raises(ValueError, match="first_codebook = True"):
+        make().fit_later_turns(codes, latents(), torch.Generator())

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from loopyvq.errors import ConfigError
-from loopyvq.quantize import LoopConfig, LoopQuantizer
-from loopyvq.tokens import PAD
+from loopyvq.interop.export import Encode
+from loopyvq.quantize import LoopConfig, LoopQuantizer, residual
+from loopyvq.tokens import CONTINUE, PAD
 
 SMALL = {"codebook_size": 16, "codebook_dim": 4, "max_depth": 5}
 
@@ -238,3 +239,81 @@ def test_how_tokens_are_searched_for_may_change_at_any_time(options):
     assert torch.equal(tokens.codes, expected.codes)
     assert not torch.equal(tokens.codes, greedy.encode(latents(), threshold=0.3).codes)
     assert torch.equal(greedy.decode(tokens), configured.decode(expected))
+
+
+@pytest.fixture
+def going_on():
+    """A loop whose first turn has codes of its own, in another place than the others."""
+    config = LoopConfig(
+        codebook_size=40, codebook_dim=5, max_depth=6, min_length=1, first_dummy=1,
+        first_codebook=True, codebook_update="frozen", learn_gains=False, scale="absolute",
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(0)
+    z = 3 + torch.randn(1500, 5, generator=generator)
+    loop = LoopQuantizer(config).eval()
+    loop.fit_later_turns(3 + torch.randn(40, 5, generator=generator), z, generator)
+    return loop, z
+
+
+def by_hand(loop, z, threshold):
+    """Search every turn's codes exhaustively in float64."""
+    books = [loop.first_codes] + [gain * loop.codebook.weight for gain in loop.gains()[1:]]
+    total, codes = torch.zeros_like(z), torch.full((len(z), len(books)), PAD)
+    going = torch.ones(len(z), dtype=torch.bool)
+    for turn, book in enumerate(books):
+        left = z.double() - total.double()
+        going &= (left.norm(dim=1) > threshold) | (turn == 0)
+        best = torch.cdist(left, book.double()).argmin(dim=1)
+        energy = (z.double() - (total + book[best]).double()).square().sum(dim=1)
+        helps = (energy < left.square().sum(dim=1)) | (turn == 0)
+        codes[:, turn] = torch.where(going, torch.where(helps, best, CONTINUE), PAD)
+        total = torch.where((going & helps).unsqueeze(1), total + book[best], total)
+    return codes, total
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.5])
+@pytest.mark.parametrize("way", ["this machine's", "dense", "direct"])
+def test_a_first_turn_with_its_own_codes(going_on, monkeypatch, threshold, way):
+    loop, z = going_on
+    if way != "this machine's":
+        monkeypatch.setattr(residual, "prefers_compiled", lambda latents: False)
+    if way == "dense":
+        monkeypatch.setattr(residual, "direct_walk", residual.dense_walk)
+    codes, total = by_hand(loop, z, threshold)
+    result = loop(z, threshold)
+    assert torch.equal(result.codes, codes)
+    assert torch.equal(result.z_q, total)
+    assert torch.equal(loop.decode(result.tokens), total)
+    assert (codes == CONTINUE).any() or threshold > 0
+
+
+def test_a_beam_is_never_worse_where_the_first_turn_has_its_own_codes(going_on):
+    loop, z = going_on
+    greedy = loop(z[:200], 0.0).residual_norm
+    loop.beam_size = 3
+    assert (loop(z[:200], 0.0).residual_norm <= greedy + 1e-6).all()
+    loop.beam_size, loop.stop = 1, "rate_distortion"
+    assert (loop.encode(z[:200], 0.5).lengths >= 1).all()
+
+
+def test_a_loop_that_goes_on_trains_what_is_around_it(going_on, tmp_path):
+    loop, z = going_on
+    before = {name: item.clone() for name, item in loop.state_dict().items()}
+    assert "first_codes" in before
+    z = z[:50].clone().requires_grad_()
+    result = loop.train()(z, 0.3)
+    result.loss.backward()
+    assert z.grad.abs().sum() > 0
+    assert result.codebook_loss == 0
+    assert all(torch.equal(item, before[name]) for name, item in loop.state_dict().items())
+
+
+def test_a_loop_that_goes_on_is_exported(going_on):
+    loop, z = going_on
+    program = torch.export.export(
+        Encode(loop), (z[:4], torch.tensor(0.3)), dynamic_shapes=({0: torch.export.Dim("n")}, None)
+    ).module()
+    codes, lengths = program(z, torch.tensor(0.3))
+    expected = loop.encode(z, torch.tensor(0.3))
+    assert torch.equal(codes, expected.codes)
+    assert torch.equal(lengths, expected.lengths)

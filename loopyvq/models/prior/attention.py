@@ -6,11 +6,13 @@ Whoever calls it embeds its input and turns the output into logits. Keys and val
 are kept in a `KeyValueCache`, so that a further position costs one position.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
+from typing import Literal, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -77,28 +79,14 @@ class _Attention(nn.Module):
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
 
-    def forward(
-        self,
-        features: Tensor,
-        mask: Tensor | None,
-        rotary: Rotary | None,
-        cache: KeyValueCache | None,
-        layer: int,
-    ) -> Tensor:
+    def forward(self, features: Tensor, reading: "_Reading", layer: int) -> Tensor:
         split = self.qkv(features).unflatten(2, (3, self.heads, -1))
         query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)
-        if rotary is not None:
-            query, key = rotate(query, rotary), rotate(key, rotary)
-        if cache is not None:
-            key, value = cache.extend(layer, key, value)
-        attended = F.scaled_dot_product_attention(
-            query,
-            key,
-            value,
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-            is_causal=mask is None,
-        )
+        if reading.rotary is not None:
+            query, key = rotate(query, reading.rotary), rotate(key, reading.rotary)
+        if reading.cache is not None:
+            key, value = reading.cache.extend(layer, key, value)
+        attended = reading.attend(query, key, value, self.dropout if self.training else 0.0)
         merged: Tensor = self.out(attended.transpose(1, 2).flatten(2))
         return merged
 
@@ -115,15 +103,8 @@ class _Block(nn.Module):
         )
         self.drop = nn.Dropout(config.residual_dropout)
 
-    def forward(
-        self,
-        features: Tensor,
-        mask: Tensor | None,
-        rotary: Rotary | None,
-        cache: KeyValueCache | None,
-        layer: int,
-    ) -> Tensor:
-        attended = self.attention(self.norm_attention(features), mask, rotary, cache, layer)
+    def forward(self, features: Tensor, reading: "_Reading", layer: int) -> Tensor:
+        attended = self.attention(self.norm_attention(features), reading, layer)
         features = features + self.drop(attended)
         refined: Tensor = features + self.drop(self.mlp(self.norm_mlp(features)))
         return refined
@@ -162,9 +143,9 @@ class Transformer(nn.Module):
         self,
         features: Float[Tensor, "b t d"],
         cache: KeyValueCache | None = None,
-        mask: Bool[Tensor, "..."] | None = None,
         unmasked: int = 0,
-        positions: Int[Tensor, "..."] | None = None,
+        positions: Int[Tensor, " t"] | None = None,
+        segments: Sequence[int] | None = None,
     ) -> Float[Tensor, "b t d"]:
         """Read features.
 
@@ -172,48 +153,86 @@ class Transformer(nn.Module):
             features: of every position; with a cache only of the new ones.
             cache: what was read before; it takes in the new positions. All unmasked positions must
                 come at once.
-            mask: ``t s`` or ``b t s``: which position sees which of all that were read; one that
-                sees none is not allowed. Without it, each sees itself and those before.
             unmasked: positions at the start that also see each other in both directions.
-            positions: ``t`` or ``b t``: the place that rotary takes each to stand at; by default
-                they are counted from 0.
+            positions: the place that rotary takes each to stand at; by default they are counted
+                from 0.
+            segments: lengths of sequences that stand one after the other in place of one and do
+                not see each other, so that nothing is padded; not with a cache. Those of equal
+                length should be neighbours: they are attended to at once.
 
         Returns:
             Features of the given positions, normalized.
 
         Raises:
-            ValueError: the cache is full.
+            ValueError: the cache is full, or the segments do not add up to the positions.
         """
         before, count = (cache.length if cache is not None else 0), features.shape[1]
         if cache is not None:
             cache.require(before + count)
-        rotary = self._rotary(before, count, positions, features)
-        if cache is not None and count == 1 and mask is None and not torch.is_grad_enabled():
+        if segments is not None and (sum(segments) != count or cache is not None):
+            raise ValueError(f"segments must add up to {count} positions, without a cache")
+        rotary = self._rotary(before, count, positions, segments, features)
+        if cache is not None and count == 1 and not torch.is_grad_enabled():
             return step(self, features, rotary, cache)
-        seen = _mask(before, before + count, unmasked, features.device) if mask is None else mask
-        if seen is not None and seen.ndim == 3:
-            seen = seen.unsqueeze(1)
+        reading = _Reading(before, unmasked, rotary, cache, segments)
         for layer, block in enumerate(self.blocks):
-            features = block(features, seen, rotary, cache, layer)
+            features = block(features, reading, layer)
         if cache is not None:
             cache.length = before + count
         normalized: Tensor = self.norm(features)
         return normalized
 
     def _rotary(
-        self, before: int, count: int, positions: Tensor | None, features: Tensor
+        self,
+        before: int,
+        count: int,
+        positions: Tensor | None,
+        segments: Sequence[int] | None,
+        features: Tensor,
     ) -> Rotary | None:
         if not self.config.rotary:
             return None
         if positions is None:
-            positions = torch.arange(before, before + count, device=features.device)
+            ranges = [(before, before + count)] if segments is None else [(0, n) for n in segments]
+            positions = torch.cat([torch.arange(*ends, device=features.device) for ends in ranges])
         return Rotary.at(positions, self.config.width // self.config.heads, features.dtype)
 
 
-def _mask(before: int, end: int, unmasked: int, device: torch.device) -> Tensor | None:
-    """Say which position sees which; None where all see what is before them, from the start on."""
-    if before == 0 and unmasked < 2:
-        return None
-    seen = torch.arange(end, device=device)
-    sees = seen[before:].unsqueeze(1)
-    return (seen <= sees) | ((seen < unmasked) & (sees < unmasked))
+class _Reading(NamedTuple):
+    """What all blocks need to know beside the features."""
+
+    before: int
+    unmasked: int
+    rotary: Rotary | None
+    cache: KeyValueCache | None
+    segments: Sequence[int] | None
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
+        if self.segments is None:
+            return self._attend(query, key, value, dropout)
+        if len(query) != 1:
+            raise ValueError(f"segments must stand in one row, got {len(query)} rows")
+        # Sequences of one length, b of them: 1 n (b t) d -> b n t d and back.
+        runs = [(length, len(list(run))) for length, run in groupby(self.segments)]
+        sizes = [length * number for length, number in runs]
+        found = []
+        split = (torch.split(x, sizes, dim=2) for x in (query, key, value))
+        for (_, number), *parts in zip(runs, *split, strict=True):
+            rows = [part[0].unflatten(1, (number, -1)).transpose(0, 1) for part in parts]
+            attended = self._attend(rows[0], rows[1], rows[2], dropout)
+            found.append(attended.transpose(0, 1).flatten(1, 2).unsqueeze(0))
+        return torch.cat(found, dim=2)
+
+    def _attend(self, query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
+        mask = self._mask(query.shape[2], query.device)
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=mask is None
+        )
+
+    def _mask(self, count: int, device: torch.device) -> Tensor | None:
+        """Say which position sees which; None where all see what is before them from the start."""
+        if self.before == 0 and self.unmasked < 2:
+            return None
+        seen = torch.arange(self.before + count, device=device)
+        sees = seen[self.before :].unsqueeze(1)
+        return (seen <= sees) | ((seen < self.unmasked) & (sees < self.unmasked))

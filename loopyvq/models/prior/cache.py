@@ -88,7 +88,10 @@ class KeyValueCache:
             A cache of its own memory.
         """
         chosen = object.__new__(KeyValueCache)
-        chosen.memory = self.memory[:, index]
+        size = (*self.memory.shape[:1], len(index), *self.memory.shape[2:])
+        chosen.memory = self.memory.new_zeros(size)
+        used = slice(None, self.length)  # the rest may never have been touched, and need not be
+        chosen.memory[..., used, :] = self.memory[..., used, :].index_select(1, index)
         chosen.layers = [chosen.memory[layer] for layer in range(len(self.layers))]
         chosen.length = self.length
         chosen.plan = None

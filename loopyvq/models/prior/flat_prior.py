@@ -1,5 +1,6 @@
 """A transformer over flat sequences of symbols: what comes next, given all before."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,10 @@ from loopyvq.errors import ConfigError
 from loopyvq.models.prior.attention import KeyValueCache, Transformer, TransformerConfig
 from loopyvq.models.prior.sampling import SamplingConfig, draw
 
-__all__ = ["FlatPrior", "FlatPriorConfig"]
+__all__ = ["FlatPrior", "FlatPriorConfig", "OnSymbol"]
+
+OnSymbol = Callable[[int, Tensor], None]
+"""Called with the number of symbols that are there and the sequences, ``b t``."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,8 @@ class FlatPrior(nn.Module):
         count: int,
         sampling: SamplingConfig | None = None,
         uniform: Float[Tensor, "b n"] | None = None,
+        known: Int[Tensor, "b n"] | None = None,
+        on_symbol: OnSymbol | None = None,
     ) -> Int[Tensor, "b t2"]:
         """Continue sequences, one symbol after the other.
 
@@ -145,6 +151,8 @@ class FlatPrior(nn.Module):
             count: how many to add, 0 or more.
             sampling: how to draw; None takes the likeliest.
             uniform: ``count`` numbers in [0, 1) per sequence, float64; needed to draw.
+            known: ``count`` symbols per sequence to take as they are; negative where none is.
+            on_symbol: told after every symbol.
 
         Returns:
             All symbols.
@@ -154,7 +162,7 @@ class FlatPrior(nn.Module):
                 are missing.
         """
         batch, given = symbols.shape
-        self._check(symbols, given + count)
+        self._check(symbols, given + max(0, count - 1))  # the last symbol is not read
         if sampling is not None and (uniform is None or uniform.shape != (batch, count)):
             raise ValueError(f"drawing needs {batch} x {count} uniform numbers")
         found = torch.cat([symbols, symbols.new_zeros(batch, count)], dim=1)
@@ -166,7 +174,11 @@ class FlatPrior(nn.Module):
                     chosen = logits.argmax(dim=1)
                 else:
                     chosen = draw(logits, sampling, uniform[:, at])
+                if known is not None:
+                    chosen = torch.where(known[:, at] < 0, chosen, known[:, at])
                 found[:, given + at] = chosen
+                if on_symbol is not None:
+                    on_symbol(given + at + 1, found)
                 fresh = chosen.unsqueeze(1)
         return found
 

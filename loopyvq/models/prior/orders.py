@@ -16,7 +16,7 @@ References:
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
@@ -78,7 +78,7 @@ def _subsample(height: int, width: int) -> Tensor:
     return _by_bits(height, width, reversed(range(max(height - 1, width - 1).bit_length())))
 
 
-def _by_bits(height: int, width: int, bits: "range | reversed[int]") -> Tensor:
+def _by_bits(height: int, width: int, bits: Iterable[int]) -> Tensor:
     """Sort by the bits of row and column in turn, the least significant of them first."""
     row, column = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     key = torch.zeros_like(row)

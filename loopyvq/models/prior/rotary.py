@@ -20,19 +20,19 @@ class Rotary(NamedTuple):
     """By what to turn.
 
     Attributes:
-        cosine: ``t d`` or ``b 1 t d``, once per pair of channels and then again.
+        cosine: once for every pair of channels, and then again.
         sine: alike, negative for the first half of the channels.
     """
 
-    cosine: Float[Tensor, "..."]
-    sine: Float[Tensor, "..."]
+    cosine: Float[Tensor, "t d"]
+    sine: Float[Tensor, "t d"]
 
     @staticmethod
-    def at(positions: Int[Tensor, "..."], head_width: int, dtype: torch.dtype) -> "Rotary":
+    def at(positions: Int[Tensor, " t"], head_width: int, dtype: torch.dtype) -> "Rotary":
         """Give the angles of positions.
 
         Args:
-            positions: ``t`` or ``b t``.
+            positions: counted from anywhere.
             head_width: even.
             dtype: of the features.
 
@@ -41,8 +41,6 @@ class Rotary(NamedTuple):
         """
         half = torch.arange(0, head_width, 2, device=positions.device) / head_width
         angles = positions.unsqueeze(-1) * _SLOWEST**-half
-        if positions.ndim == 2:
-            angles = angles.unsqueeze(1)  # the same for every head
         cosine, sine = angles.cos(), angles.sin()
         return Rotary(
             torch.cat([cosine, cosine], dim=-1).to(dtype),

@@ -80,6 +80,7 @@ class SiteGeneration:
         known = self._mask.flatten(1)
         # Sites at the start that are known in all images are read at once.
         first = int(known.all(dim=0).long().cumprod(0).sum())
+        self._spend(lengths[:, :first])
         unread = 0
         for site in range(first, known.shape[1]):
             content = prior.embedding(codes[:, unread:site], lengths[:, unread:site])
@@ -88,12 +89,17 @@ class SiteGeneration:
             keep = known[:, site]
             codes[:, site] = torch.where(keep.unsqueeze(1), codes[:, site], drawn)
             lengths[:, site] = torch.where(keep, lengths[:, site], length)
-            for budget, spent in zip(self._budgets, lengths[:, site].tolist(), strict=False):
-                budget.spend(spent)
+            self._spend(lengths[:, site : site + 1])
             unread = site
             if on_site is not None:
                 on_site(site + 1, Tokens(canvas.codes, canvas.lengths))
         return Tokens(canvas.codes, canvas.lengths)
+
+    def _spend(self, lengths: Tensor) -> None:
+        """Count the tokens of sites, image by image."""
+        for budget, spent in zip(self._budgets, lengths.tolist(), strict=False):
+            for length in spent:
+                budget.spend(length)
 
     def _draw(self, context: Tensor, site: int) -> tuple[Tensor, Tensor]:
         eagerness: Tensor | float = 0.0

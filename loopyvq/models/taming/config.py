@@ -1,6 +1,7 @@
 """Sizes of taming's encoder and decoder."""
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loopyvq.errors import ConfigError
@@ -27,8 +28,7 @@ def plain_quantizer(
         The config. taming takes the mean over the width where the loop takes the sum, so the
         weights are divided by it: the loss is the same.
     """
-    commitment, codebook = (1.0, beta) if legacy_weights else (beta, 1.0)
-    width = max(codebook_dim, 1)
+    commitment, codebook = _loss_weights(codebook_dim, legacy_weights, beta)
     return LoopConfig(
         codebook_size=codebook_size,
         codebook_dim=codebook_dim,
@@ -40,9 +40,15 @@ def plain_quantizer(
         codebook_update="gradient",
         revive_below=0.0,
         start_iterations=0,
-        commitment_weight=commitment / width,
-        codebook_weight=codebook / width,
+        commitment_weight=commitment,
+        codebook_weight=codebook,
     )
+
+
+def _loss_weights(width: int, legacy: bool, beta: float) -> tuple[float, float]:
+    """Give the weights of commitment and codebook loss that mean what taming's mean."""
+    commitment, codebook = (1.0, beta) if legacy else (beta, 1.0)
+    return commitment / max(width, 1), codebook / max(width, 1)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,10 @@ class TamingConfig:
         dropout: share of features dropped within a block while training.
         assignment: ``nearest`` code, or ``gumbel``: the one with the best learned score.
         quantizer: the loop; of absolute scale, as the networks know no other.
+        loss_weights: ``legacy``: ``beta`` weighs the codebook loss, as in all released models;
+            ``paper``: it weighs the commitment; either sets both weights of the quantizer, for its
+            width. ``given``: they are what ``quantizer`` says.
+        beta: the smaller of the two weights (legacy, paper).
         gumbel: options of the draw (gumbel).
     """
 
@@ -77,6 +87,8 @@ class TamingConfig:
     dropout: float = 0.0
     assignment: Literal["nearest", "gumbel"] = "nearest"
     quantizer: LoopConfig = field(default_factory=lambda: plain_quantizer(1024, 256))
+    loss_weights: Literal["given", "legacy", "paper"] = "given"
+    beta: float = 0.25
     gumbel: GumbelConfig = field(default_factory=GumbelConfig)
 
     def __post_init__(self) -> None:
@@ -100,6 +112,15 @@ class TamingConfig:
             raise ConfigError(f"dropout must be within [0, 1), got {self.dropout}")
         if self.quantizer.scale != "absolute":
             raise ConfigError("these networks need a quantizer with scale = absolute")
+        if not 0 <= self.beta < math.inf:
+            raise ConfigError(f"beta must be 0 or more, got {self.beta}")
+        if self.loss_weights != "given":
+            width, legacy = self.quantizer.codebook_dim, self.loss_weights == "legacy"
+            commitment, codebook = _loss_weights(width, legacy, self.beta)
+            quantizer = replace(
+                self.quantizer, commitment_weight=commitment, codebook_weight=codebook
+            )
+            object.__setattr__(self, "quantizer", quantizer)
 
     @property
     def downsampling(self) -> int:

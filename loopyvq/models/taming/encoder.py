@@ -2,9 +2,9 @@
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from loopyvq.models.taming.config import TamingConfig
+from loopyvq.models.taming.lean import norm_silu_conv
 from loopyvq.models.taming.layers import Level, Middle, group_norm
 
 __all__ = ["TamingEncoder"]
@@ -46,5 +46,5 @@ class TamingEncoder(nn.Module):
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
         """Encode images whose sides are multiples of the downsampling factor."""
         features = self.mid(self.down(self.conv_in(image)))
-        features = self.conv_out(F.silu(self.norm_out(features)))
+        features = norm_silu_conv(features, self.norm_out, self.conv_out)
         return self.quant_conv(features)

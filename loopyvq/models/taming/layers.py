@@ -10,6 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from loopyvq.models.taming.lean import double_and_convolve, norm_silu_conv
+
 __all__ = [
     "NORM_GROUPS",
     "AttentionBlock",
@@ -62,8 +64,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b e h w"]:
         """Refine features."""
-        refined = self.conv1(F.silu(self.norm1(features)))
-        refined = self.conv2(self.dropout(F.silu(self.norm2(refined))))
+        refined = norm_silu_conv(features, self.norm1, self.conv1)
+        if self.dropout.p > 0 and self.training:
+            refined = self.conv2(self.dropout(F.silu(self.norm2(refined))))
+        else:
+            refined = norm_silu_conv(refined, self.norm2, self.conv2)
         return self.nin_shortcut(features) + refined
 
 
@@ -124,7 +129,7 @@ class Upsample(nn.Module):
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
         """Repeat and smooth."""
-        return self.conv(F.interpolate(features, scale_factor=2.0, mode="nearest"))
+        return double_and_convolve(features, self.conv)
 
 
 class Level(nn.Module):

@@ -9,6 +9,8 @@ for t in 0..max_depth-1:
     else:                                       emit CONTINUE
 """
 
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -22,13 +24,27 @@ from loopyvq.quantize.residual.walk import Limits, Walk
 
 __all__ = [
     "Costs",
+    "First",
     "Limits",
     "TableCache",
     "Walk",
     "beam_walk",
     "better_of",
+    "books_of",
     "residual_walk",
 ]
+
+
+class First(NamedTuple):
+    """A first turn with codes of its own.
+
+    Attributes:
+        codes: as many as the other turns have.
+        cache: as in `residual_walk`, of its own as well.
+    """
+
+    codes: Float[Tensor, "k d"]
+    cache: TableCache
 
 
 def residual_walk(
@@ -38,6 +54,7 @@ def residual_walk(
     sigma: Float[Tensor, ""],
     limits: Limits,
     cache: TableCache | None = None,
+    first: First | None = None,
 ) -> Walk:
     """Run the residual loop on every vector.
 
@@ -53,16 +70,25 @@ def residual_walk(
         sigma: the unit, positive.
         limits: when to stop.
         cache: keeps what was computed ahead of the codes for the next call.
+        first: codes of the first turn, if it has others.
 
     Returns:
         The codes, the lengths and the errors along the way.
     """
     if prefers_compiled(latents):
         with_gram = prefers_gram(latents, codes, gains)
-        table = _table(codes, gains, with_gram, cache or TableCache())
-        walk: Walk = compiled_path().compiled_walk(latents, sigma, table, limits)
+        cache = cache or TableCache()
+        if first is None:
+            tables = [_table(codes, gains, with_gram, cache)]
+        else:
+            rest = (1, len(gains))
+            tables = [
+                _table(first.codes, gains, False, first.cache, (0, 1)),
+                _table(codes, gains, with_gram, cache, rest),
+            ]
+        walk: Walk = compiled_path().compiled_walk(latents, sigma, tables, limits)
         return walk
-    codebooks = gains[:, None, None] * codes
+    codebooks = books_of(codes, gains, first)
     if latents.is_cuda or torch.compiler.is_compiling():
         return dense_walk(latents, codebooks, sigma, limits)
     return direct_walk(latents, codebooks, sigma, limits)
@@ -77,6 +103,7 @@ def beam_walk(
     size: int,
     costs: Costs,
     cache: TableCache | None = None,
+    first: First | None = None,
 ) -> Walk:
     """Search further than the loop: keep several sums of codes per vector at every turn.
 
@@ -92,6 +119,7 @@ def beam_walk(
         size: paths that are kept per vector; 1 or more.
         costs: prices of the codes.
         cache: as in `residual_walk`.
+        first: as in `residual_walk`; with it the search runs in torch alone.
 
     Returns:
         The cheapest path that was found for each vector.
@@ -100,18 +128,41 @@ def beam_walk(
         Babenko and Lempitsky, "Additive Quantization for Extreme Vector Compression", 2014,
         section 3.2 (beam search over codes).
     """
-    if prefers_compiled(latents):
+    if prefers_compiled(latents) and first is None:
         table = _table(codes, gains, True, cache or TableCache())
         found: Walk = compiled_path().compiled_beam(latents, sigma, table, limits, size, costs)
         return found
-    return dense_beam(latents, gains[:, None, None] * codes, sigma, limits, size, costs)
+    return dense_beam(latents, books_of(codes, gains, first), sigma, limits, size, costs)
 
 
-def _table(codes: Tensor, gains: Tensor, with_gram: bool, cache: TableCache) -> GramTable:
+def books_of(
+    codes: Float[Tensor, "k d"], gains: Float[Tensor, " l"], first: First | None = None
+) -> Float[Tensor, "l k d"]:
+    """Give the codes of every turn, its gain included.
+
+    Args:
+        codes: the codebook.
+        gains: the factor of each turn.
+        first: codes of the first turn, if it has others; as many.
+
+    Returns:
+        One codebook per turn.
+    """
+    books = gains[:, None, None] * codes
+    return books if first is None else torch.cat([gains[0] * first.codes.unsqueeze(0), books[1:]])
+
+
+def _table(
+    codes: Tensor,
+    gains: Tensor,
+    with_gram: bool,
+    cache: TableCache,
+    turns: tuple[int, int] | None = None,
+) -> GramTable:
     """Take the table from the cache, or make it and keep it there."""
-    table = cache.get(codes, gains, with_gram=with_gram)
+    table = cache.get(codes, gains, with_gram=with_gram, turns=turns)
     if table is None:
         multiple = compiled_path().MULTIPLE
-        table = GramTable.build(codes, gains, with_gram=with_gram, multiple=multiple)
+        table = GramTable.build(codes, gains, with_gram=with_gram, multiple=multiple, turns=turns)
         cache.keep(table)
     return table

@@ -165,7 +165,7 @@ class _Paths:
         prices = self.costs.prices.double()[symbols.clamp(min=0)]
         spent = self.spent[row, parents] + torch.where(is_code, prices, self.costs.dummy_price)
         cost = energies / unit.square() + rates * spent
-        if self.limits.dummies:
+        if self.limits.may_skip(turn):
             helps = energies < (1.0 - self.limits.min_gain) * before
             cost = cost.where(helps | ~is_code, torch.inf)
         cost = cost.where(before < torch.inf, torch.inf)  # a path that was forbidden has ended
@@ -190,7 +190,9 @@ class _Paths:
             + centred.square().sum(dim=1)
             - 2 * shifted @ centred.T
         )
-        if self.limits.dummies:  # a code must lower the error; which do exactly is decided later
+        if self.limits.may_skip(
+            turn
+        ):  # a code must lower the error; which do exactly is decided later
             most_left = (1.0 - self.limits.min_gain) * self.energies.unsqueeze(2) / unit.square()
             distance = distance.where(distance <= (1.0 + 1e-5) * most_left, torch.inf)
         distance = distance.where(self.energies.unsqueeze(2) < torch.inf, torch.inf)
@@ -198,7 +200,7 @@ class _Paths:
         most = min(self.size + _SPARE, paths * size)
         found = cost.flatten(1).topk(most, dim=1, largest=False).indices.sort(dim=1).values
         symbols, parents = found % size, found // size
-        if self.limits.dummies:
+        if self.limits.may_skip(turn):
             every = torch.arange(paths, device=codes.device).expand(len(found), paths)
             symbols = torch.cat([torch.full_like(every, CONTINUE), symbols], dim=1)
             parents = torch.cat([every, parents], dim=1)

@@ -133,7 +133,7 @@ def _extend(i, turn, now, paths, table, problem, options, costs, store, room):
     """Find the cheapest extensions of all paths, in order; returns how many there are."""
     codes, gains = table[0], table[1]
     latents, sigma = problem
-    most, kept, dummies = options
+    most, kept, first_dummy = options
     prices, dummy_price, least_price, price_span, rate = costs
     scores, sums, energies, spent, squares, lows, doubts = store
     bases, caps, values, found, chosen, candidate = room
@@ -147,7 +147,7 @@ def _extend(i, turn, now, paths, table, problem, options, costs, store, room):
         energy, paid = energies[now, path] / square, rate * spent[now, path]
         bases[path] = squares[now, path] + paid
         caps[path] = np.inf
-        if dummies:
+        if turn >= first_dummy:
             # A code must lower the error; what it costs beside is at least the lowest price.
             caps[path] = kept * energy + paid + rate * least_price
             cost = energy + rate * (spent[now, path] + dummy_price)
@@ -169,7 +169,7 @@ def _extend(i, turn, now, paths, table, problem, options, costs, store, room):
         energy = take_step(
             latents, i, sums, now * most + path, sigma, codes, code, gain, candidate, 0
         )
-        if dummies and not energy < kept * energies[now, path]:
+        if turn >= first_dummy and not energy < kept * energies[now, path]:
             continue
         cost = energy / square + rate * (spent[now, path] + np.float64(prices[code]))
         number = _insert(total_costs, parents, symbols, number, most, cost, path, code)
@@ -235,7 +235,7 @@ def beam_rows(
     """Search rows ``start..end-1``, whose scores of the first turn are given from row ``first``."""
     codes, gains, bound, centre = table[0], table[1], table[4], table[7]
     latents, sigma = problem
-    thresholds, depths, min_length, kept, dummies = limits
+    thresholds, depths, min_length, kept, first_dummy = limits
     emitted, lengths, norms = out
     unit, width, turns = np.float64(sigma), latents.shape[1], gains.shape[0]
     pitch = scored.shape[1]
@@ -251,7 +251,7 @@ def beam_rows(
     error, blank = np.empty(width), np.empty(pitch, np.float32)
     candidate = np.empty((1, width), latents.dtype)
     choosing = (np.empty(most), np.empty(most), np.empty(most), found, chosen, candidate)
-    options = (most, kept, dummies)
+    options = (most, kept, first_dummy)
     for i in range(start, end):
         now, paths, rate = 0, 1, rates[i]
         costs = (prices[0], prices[1], prices[2], prices[3], rate)

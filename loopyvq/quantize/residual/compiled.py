@@ -7,7 +7,7 @@
 Blocks of rows stay in the cache through all their turns; rows that are done leave.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -40,10 +40,17 @@ _ROWS_PER_THREAD = 256
 
 
 def compiled_walk(
-    latents: Float[Tensor, "n d"], sigma: Float[Tensor, ""], table: GramTable, limits: Limits
+    latents: Float[Tensor, "n d"],
+    sigma: Float[Tensor, ""],
+    tables: GramTable | Sequence[GramTable],
+    limits: Limits,
 ) -> Walk:
-    """Run the residual loop on every vector. See `residual_walk`."""
-    count, turns = len(latents), len(table.gains)
+    """Run the residual loop on every vector. See `residual_walk`.
+
+    Several tables have the codes of consecutive turns.
+    """
+    parts = [tables] if isinstance(tables, GramTable) else list(tables)
+    count, turns = len(latents), len(parts[0].gains)
     latents = latents.contiguous()
     totals = torch.zeros_like(latents)
     codes = torch.full((count, turns), PAD)
@@ -52,9 +59,12 @@ def compiled_walk(
     state = (totals, codes, lengths, norms)
 
     def walk(start: int, end: int) -> None:
-        block = _Block(latents, sigma, table, limits, state, end - start)
-        for first in range(start, end, block.size):
-            block.walk(np.arange(first, min(first + block.size, end)))
+        blocks = [_Block(latents, sigma, part, limits, state, end - start) for part in parts]
+        size = min(block.size for block in blocks)
+        for first in range(start, end, size):
+            rows = np.arange(first, min(first + size, end))
+            for block in blocks:
+                rows = block.walk(rows)
 
     _share(walk, count)
     turn = torch.arange(turns + 1)
@@ -168,7 +178,7 @@ class _Block:
             limits.depth.contiguous().numpy(),
             limits.min_length,
             1.0 - limits.min_gain,
-            limits.dummies,
+            limits.first_dummy if limits.dummies else len(table.gains),
         )
         self.size = max(1, min(max(_FEWEST_ROWS, _SCORES_PER_BLOCK // len(table.centred)), most))
         self.scores = torch.empty(self.size, len(table.centred))
@@ -176,8 +186,8 @@ class _Block:
         self.reach, self.level = np.empty(self.size), np.empty(self.size)
         self.active = np.empty(self.size, bool)
 
-    def walk(self, rows: npt.NDArray[Any]) -> None:
-        """Walk some rows to their ends."""
+    def walk(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Walk some rows through the turns of the table; give those that are not done."""
         for first, last in self.table.segments:
             self.score(rows, first)
             greedy_turns(
@@ -197,7 +207,8 @@ class _Block:
             )
             rows = rows[self.active[: len(rows)]]
             if len(rows) == 0:
-                return
+                break
+        return rows
 
     def score(self, rows: npt.NDArray[Any], turn: int) -> None:
         """Compare what is left of some rows with all codes."""

@@ -37,7 +37,7 @@ def dense_walk(
         left = exact - (candidate * sigma).double()
         left_energy = left.square().sum(dim=1)
         taken = ~done
-        if limits.dummies:
+        if limits.may_skip(turn):
             taken = taken & (left_energy < (1.0 - limits.min_gain) * energy)
         emitted.append(_symbol(code, taken, done))
         total = torch.where(taken.unsqueeze(1), candidate, total)

@@ -47,7 +47,7 @@ def direct_walk(
         candidate = total[active] + codebooks[turn][code]
         left = exact[active] - (candidate * sigma).double()
         left_energy = left.square().sum(dim=1)
-        if limits.dummies:
+        if limits.may_skip(turn):
             helps = left_energy < (1.0 - limits.min_gain) * energy[active]
             code = torch.where(helps, code, CONTINUE)
             candidate = torch.where(helps.unsqueeze(1), candidate, total[active])

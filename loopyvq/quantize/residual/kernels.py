@@ -116,7 +116,7 @@ def greedy_turns(
     """Run turns ``first..last-1`` of ``rows[start:end]``, whose scores were just computed."""
     codes, gains, gram, drift, bound = table
     latents, sigma = problem
-    thresholds, depths, min_length, kept, dummies = limits
+    thresholds, depths, min_length, kept, first_dummy = limits
     totals, emitted, lengths, norms = state
     unit, width, blocks = np.float64(sigma), latents.shape[1], scores.shape[1] // BLOCK
     pitch, drift_at = 4 * scores.shape[1], drift.ctypes.data
@@ -148,7 +148,7 @@ def greedy_turns(
                 write_error(latents, i, sums, now, sigma, error)
                 code = nearest_exactly(at, limit, drift_at, blocks, error, codes, gain)
             left = take_step(latents, i, sums, now, sigma, codes, code, gain, sums, 1 - now)
-            if dummies and not left < kept * energy:
+            if turn >= first_dummy and not left < kept * energy:
                 step, code = np.float32(0), _CONTINUE
             else:
                 now, energy, previous, step = 1 - now, left, code, gain

@@ -41,6 +41,7 @@ class GramTable(NamedTuple):
         bounds: ``l 3``; how far two scores may be off together at each turn: factors of the size
             of the centred residual and of the vector at the last fresh product, and a constant.
         segments: first and last turn (exclusive) between fresh products.
+        turns: the turns that take these codes, from the first to the last (exclusive).
     """
 
     codes: Float[Tensor, "k d"]
@@ -52,10 +53,16 @@ class GramTable(NamedTuple):
     gram: Float[Tensor, "rows p"]
     bounds: Float[Tensor, "l 3"]
     segments: list[tuple[int, int]]
+    turns: tuple[int, int]
 
     @staticmethod
     def build(
-        codes: Float[Tensor, "k d"], gains: Float[Tensor, " l"], *, with_gram: bool, multiple: int
+        codes: Float[Tensor, "k d"],
+        gains: Float[Tensor, " l"],
+        *,
+        with_gram: bool,
+        multiple: int,
+        turns: tuple[int, int] | None = None,
     ) -> "GramTable":
         """Prepare a codebook.
 
@@ -65,6 +72,8 @@ class GramTable(NamedTuple):
             with_gram: whether later turns take their scores from the Gram matrix; otherwise every
                 turn makes a product of its own.
             multiple: pad the number of codes to a multiple of this.
+            turns: the first and the last (exclusive) of the turns that take these codes; by
+                default all.
 
         Returns:
             The table.
@@ -83,7 +92,10 @@ class GramTable(NamedTuple):
         gram = codes.new_empty(size if with_gram else 0, len(short))
         for start in range(0, len(gram), _GRAM_ROWS):
             gram[start : start + _GRAM_ROWS] = exact[start : start + _GRAM_ROWS] @ short.double().T
-        parts = segments(gains) if with_gram else [(turn, turn + 1) for turn in range(len(gains))]
+        start, end = turns or (0, len(gains))
+        parts = [(turn, turn + 1) for turn in range(start, end)]
+        if with_gram:
+            parts = [(start + first, start + last) for first, last in segments(gains[start:end])]
         norms = [centred.norm(dim=1).max(), exact.norm(dim=1).max(), drift.abs().max()]
         return GramTable(
             codes,
@@ -95,6 +107,7 @@ class GramTable(NamedTuple):
             gram,
             _bounds(gains.tolist(), parts, codes.shape[1], *(float(norm) for norm in norms)),
             parts,
+            (start, end),
         )
 
 
@@ -136,7 +149,7 @@ def _bounds(
         largest: largest norm of a code.
         drift: largest size of what a change of gain adds.
     """
-    rows = []
+    rows = [[torch.inf] * 3 for _ in gains]
     for first, last in parts:
         travelled, per_reach = 0.0, (width + 6) * spread
         size = gains[first] * spread**2 / 2  # of the scores, beside reach * spread
@@ -153,7 +166,7 @@ def _bounds(
             rounding = turn - first + 4
             per_level = rounding * spread + 2 * largest
             fixed = per_level * (travelled + gain * largest)
-            rows.append([per_reach, per_level, constant + fixed])
+            rows[turn] = [per_reach, per_level, constant + fixed]
     return torch.tensor(rows, dtype=torch.float64).reshape(-1, 3) * (4 * _UNIT_ROUNDOFF)
 
 
@@ -164,11 +177,18 @@ class TableCache:
         self._table: GramTable | None = None
 
     def get(
-        self, codes: Float[Tensor, "k d"], gains: Float[Tensor, " l"], *, with_gram: bool
+        self,
+        codes: Float[Tensor, "k d"],
+        gains: Float[Tensor, " l"],
+        *,
+        with_gram: bool,
+        turns: tuple[int, int] | None = None,
     ) -> GramTable | None:
         """Give the table if it fits what is asked."""
         table = self._table
         if table is None or (with_gram and len(table.gram) == 0):
+            return None
+        if table.turns != (turns or (0, len(gains))):
             return None
         same = torch.equal(table.codes, codes) and torch.equal(table.gains, gains)
         return table if same else None

@@ -18,6 +18,7 @@ class Limits(NamedTuple):
         min_length: turns that run even when the vector is close enough.
         min_gain: share of the squared error that a code must remove to be used, in ``[0, 1)``.
         dummies: whether a code that removes less gives way to `CONTINUE`.
+        first_dummy: the first turn in which it may.
     """
 
     threshold: Float[Tensor, " n"]
@@ -25,6 +26,11 @@ class Limits(NamedTuple):
     min_length: int = 0
     min_gain: float = 0.0
     dummies: bool = True
+    first_dummy: int = 0
+
+    def may_skip(self, turn: int) -> bool:
+        """Whether a turn may emit `CONTINUE`."""
+        return self.dummies and turn >= self.first_dummy
 
     def of(self, rows: slice | Tensor) -> "Limits":
         """Give the limits of some of the vectors."""

@@ -49,7 +49,6 @@ def test_it_is_the_textbook_transformer(norm, unmasked):
     expected = reference(transformer, features_of(), mask[:9, :9])
     found = transformer(features_of(), unmasked=unmasked)
     assert torch.allclose(found, expected, atol=1e-4)
-    assert torch.allclose(transformer(features_of(), mask=mask[:9, :9]), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("config", VARIANTS)
@@ -75,15 +74,17 @@ def test_one_position_after_the_other_in_bfloat16():
         assert torch.allclose(torch.cat(parts, dim=1), transformer(features), atol=0.1)
 
 
-def test_a_mask_per_sequence_keeps_packed_ones_apart():
-    transformer, features = transformer_of(replace(SIZES, rotary=True)), features_of(2, 6)
-    mine = torch.tensor([[0, 0, 1, 1, 1, 2], [0, 1, 1, 1, 1, 1]])
-    mask = (mine.unsqueeze(2) == mine.unsqueeze(1)) & torch.ones(6, 6, dtype=torch.bool).tril()
-    positions = torch.tensor([[0, 1, 0, 1, 2, 0], [0, 0, 1, 2, 3, 4]])
-    packed = transformer(features, mask=mask, positions=positions)
-    for row, cuts in enumerate([(2, 3, 1), (1, 5)]):
-        alone = [transformer(part) for part in features[row : row + 1].split(cuts, dim=1)]
-        assert torch.allclose(packed[row], torch.cat(alone, dim=1)[0], atol=1e-5)
+@pytest.mark.parametrize("unmasked", [0, 2])
+@pytest.mark.parametrize("segments", [[2, 3, 3, 1], [9], [3, 3, 3], [4, 1, 4]])
+def test_segments_do_not_see_each_other(unmasked, segments):
+    transformer, features = transformer_of(replace(SIZES, rotary=True)), features_of(1)
+    alone = [transformer(part, unmasked=unmasked) for part in features.split(segments, dim=1)]
+    together = transformer(features, unmasked=unmasked, segments=segments)
+    assert torch.allclose(together, torch.cat(alone, dim=1), atol=1e-5)
+    with pytest.raises(ValueError, match="add up to 9 positions"):
+        transformer(features, segments=[4, 4])
+    with pytest.raises(ValueError, match="in one row, got 2"):
+        transformer(features_of(2), segments=segments)
 
 
 def test_with_rotary_only_distances_matter():

@@ -80,7 +80,7 @@ def test_what_does_not_fit_says_why():
     with pytest.raises(ValueError, match="1 x 4 uniform numbers"):
         prior.extend(start, 4, SamplingConfig())
     with pytest.raises(ValueError, match="got 13"):
-        prior.extend(start, 10)
+        prior.extend(start, 11)
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,6 @@ def test_it_is_the_rotation_of_every_pair_of_channels():
             assert torch.allclose(found, torch.stack(expected), atol=1e-6)
 
 
-def test_positions_may_differ_between_sequences():
-    heads = torch.randn(2, 3, 4, 8)
-    positions = torch.tensor([[0, 1, 2, 3], [5, 0, 0, 9]])
-    together = rotate(heads, Rotary.at(positions, 8, torch.float32))
-    for row in range(2):
-        alone = rotate(heads[row : row + 1], Rotary.at(positions[row], 8, torch.float32))
-        assert torch.equal(together[row : row + 1], alone)
-
-
 def test_norms_stay():
     heads = torch.randn(2, 3, 4, 8)
     turned = rotate(heads, Rotary.at(torch.arange(4), 8, torch.float32))

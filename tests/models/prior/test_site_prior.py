@@ -196,6 +196,17 @@ def test_a_budget_is_met(min_length):
         assert bool(((spent - wanted).abs() <= 0.05 * wanted + 8).all()), (wanted, spent)
 
 
+def test_known_sites_are_part_of_the_budget():
+    prior = prior_of(rows=16, columns=16, max_depth=8)
+    known = random_tokens(batch=1, grid=(16, 16), depth=8)
+    mask = torch.zeros(1, 16, 16, dtype=torch.bool)
+    mask[:, :8] = True
+    wanted = int(known.lengths[:, :8].sum()) + 100
+    request = Request((16, 16), 1, None, known, mask)
+    drawn = prior.generate(request, SamplingConfig(length_budget=wanted), torch.Generator())
+    assert abs(drawn.num_tokens - wanted) <= 25
+
+
 def test_progress_is_told_site_by_site():
     seen = []
     prior_of().generate(

@@ -20,3 +20,16 @@ def test_a_step_is_what_the_blocks_compute(norm, batch):
             found = transformer(part, fast)
         assert torch.allclose(found, expected, atol=1e-5)
     assert torch.allclose(slow.memory, fast.memory, atol=1e-5)
+
+
+def test_under_autocast_products_are_of_bfloat16():
+    torch.manual_seed(0)
+    config = TransformerConfig(width=32, layers=3, heads=4)
+    transformer = Transformer(config).eval()
+    features = torch.randn(2, 20, 32)
+    cache = KeyValueCache(config, 2, 20)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        found = torch.cat([transformer(part, cache) for part in features.split(1, dim=1)], dim=1)
+    assert found.dtype == cache.memory.dtype == torch.float32
+    difference = (found - transformer(features)).abs().max()
+    assert 1e-5 < difference < 0.1

@@ -34,6 +34,16 @@ def test_the_loss_is_that_of_taming(legacy):
         assert torch.allclose(ours, theirs, atol=1e-7)
 
 
+@pytest.mark.parametrize(("kind", "legacy"), [("legacy", True), ("paper", False)])
+def test_the_switch_of_the_loss_sets_both_weights_for_the_width(kind, legacy):
+    words = ["--quantizer.codebook_dim", "12", "--loss_weights", kind, "--beta", "0.1"]
+    config = parse_config(TamingConfig, {}, words)
+    assert config.quantizer == plain_quantizer(1024, 12, legacy, 0.1)
+    assert parse_config(TamingConfig, config_to_dict(config)) == config
+    given = parse_config(TamingConfig, {}, words[:2])
+    assert given.quantizer.commitment_weight == plain_quantizer(1024, 256).commitment_weight
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -43,6 +53,7 @@ def test_the_loss_is_that_of_taming(legacy):
         ({"base_channels": 40}, "multiple of 32"),
         ({"attention_levels": (3,)}, "within 0..2"),
         ({"dropout": 1.0}, r"within \[0, 1\)"),
+        ({"beta": -1.0}, "beta must be 0 or more"),
         ({"quantizer": LoopConfig()}, "scale = absolute"),
     ],
 )

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from loopyvq.quantize.residual import Walk
+from loopyvq.quantize.residual import Limits, Walk
 from loopyvq.tokens import CONTINUE, PAD
 
 GAINS = torch.tensor([1.0, 0.5, 0.25])
@@ -24,6 +24,24 @@ def test_a_walk_by_hand(run):
 def test_without_dummies_every_turn_emits_a_code(run):
     found = run(torch.tensor([[0.3]]), on_a_line(1.0, -1.0), GAINS, dummies=False)
     assert found.codes.tolist() == [[0, 1, 1]]
+    assert found.norms[0, 1] > found.norms[0, 0]
+
+
+@pytest.mark.parametrize("first", [0, 1, 3])
+def test_turns_before_the_first_dummy_emit_a_code(run, first):
+    # .3 is nearer to 0 than to 1, and -.7 nearer to -.5 than to 0.
+    found = run(torch.tensor([[0.3]]), on_a_line(1.0, -1.0), GAINS, first_dummy=first)
+    assert found.codes[0].tolist() == ([0, 1, 1] if first else [CONTINUE, 0, 1])
+    limits = Limits(torch.zeros(1).double(), torch.tensor([3]), first_dummy=first)
+    assert [limits.may_skip(turn) for turn in range(3)] == [turn >= first for turn in range(3)]
+    assert not limits._replace(dummies=False).may_skip(2)
+
+
+def test_a_first_code_that_hurts_is_followed_by_dummies(run):
+    # No code points back from -.9, and .1 is nearer to 0 than to .5 or .25.
+    found = run(torch.tensor([[0.1], [1.1]]), on_a_line(1.0), GAINS, first_dummy=1)
+    assert found.codes.tolist() == [[0, CONTINUE, CONTINUE], [0, CONTINUE, CONTINUE]]
+    torch.testing.assert_close(found.norms[:, -1], torch.tensor([0.9, 0.1]).double())
     assert found.norms[0, 1] > found.norms[0, 0]
 
 

@@ -1,0 +1,219 @@
+"""``loopyvq pretokenize``: an image set to shards of tokens, for training a prior."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from loopyvq.cli.options import add_device, add_model, add_strict, load_model, open_device
+from loopyvq.cli.wishes import read_known
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from loopyvq.data import ImageSet
+    from loopyvq.data.token_shards import TokenShards
+    from loopyvq.models import Tokenizer
+    from loopyvq.pretokenize import Known, KnownConfig, StopRule
+
+TAKES_OPTIONS = True
+
+_EXAMPLES = """\
+examples:
+  loopyvq pretokenize runs/first --data photos.zip --size 256 --out shards/photos
+  loopyvq pretokenize runs/first --data eurosat.zip --mean-length 2 --condition class \\
+      --views 2 --out shards/eurosat
+  loopyvq pretokenize runs/facades --data facades.zip --size 256 --condition segmentation \\
+      --condition.half right --condition.labels.palette cmp_facades \\
+      --condition.labels.num_labels 12 --out shards/facades
+  loopyvq pretokenize runs/first --data photos/ --size 256 --condition edges \\
+      --condition-tokenizer runs/edges --out shards/edges
+
+Every image gives its middle square, mirrored with --views 2, and random crops beyond that. A run
+that was killed goes on where it was when the same command is given again. Options of a condition
+have dotted names (--condition.factor 8); docs/prior_training.md lists them.
+"""
+_PROBED_IMAGES = 256
+_BAR_WIDTH = 40
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the command."""
+    parser.epilog = _EXAMPLES
+    add_model(parser)
+    parser.add_argument(
+        "--data", required=True, metavar="IMAGES", help="images, as for `loopyvq train`"
+    )
+    parser.add_argument("--out", default="shards", metavar="DIR", help="default: %(default)s")
+    stop = parser.add_mutually_exclusive_group()
+    stop.add_argument(
+        "--threshold", type=float, metavar="T", help="stop distance (default: the model's own)"
+    )
+    stop.add_argument(
+        "--quality", type=float, metavar="Q", help="1 (few tokens) to 100 (many), in its place"
+    )
+    stop.add_argument(
+        "--mean-length", type=float, metavar="N", help="find the threshold for N tokens per site"
+    )
+    stop.add_argument("--depth", type=int, metavar="N", help="give every site N tokens")
+    parser.add_argument(
+        "--size", type=int, metavar="N", help="pixels along each side (default: the images' own)"
+    )
+    parser.add_argument(
+        "--views", type=int, default=1, metavar="N", help="2: also mirrored; more: random crops"
+    )
+    parser.add_argument(
+        "--min-scale", type=float, default=1.0, metavar="S", help="strongest shrinking of crops"
+    )
+    parser.add_argument("--condition", default="none", metavar="KIND", help="what a prior is told")
+    parser.add_argument(
+        "--condition-tokenizer", default="", metavar="MODEL", help="model whose codes say it"
+    )
+    parser.add_argument(
+        "--condition-cells", type=int, default=1, metavar="N", help="labels along a site's side"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
+    parser.add_argument("--images-per-shard", type=int, default=4096, metavar="N")
+    parser.add_argument("--batch-size", type=int, default=64, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, help="of the random crops")
+    add_device(parser)
+    add_strict(parser)
+
+
+def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
+    """Write shards and say what is in them."""
+    from tqdm import tqdm
+
+    from loopyvq.data.token_shards import ShardPlan, open_token_shards
+    from loopyvq.errors import ConfigError
+    from loopyvq.pretokenize import ImageTokens, pretokenize, square_side
+
+    if arguments.batch_size < 1 or (arguments.limit is not None and arguments.limit < 1):
+        raise ConfigError("--batch-size and --limit must be at least 1")
+    tokenizer = load_model(arguments)
+    known = read_known(
+        arguments.condition, options, arguments.condition_tokenizer, arguments.condition_cells
+    )
+    images = _open(arguments, known, tokenizer)
+    size = arguments.size or square_side(images)
+    stop = _stop(arguments, tokenizer, images, size)
+    to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer))
+    plan = ShardPlan(
+        source=to_tokens.source(images, size, arguments.model, arguments.out),
+        data=str(arguments.data),
+        num_images=len(images),
+        views=arguments.views,
+        size=size,
+        min_scale=arguments.min_scale,
+        seed=arguments.seed,
+        images_per_shard=arguments.images_per_shard,
+    )
+    with tqdm(total=len(images), unit="image", leave=False, disable=None) as bar:
+        done = pretokenize(
+            images,
+            to_tokens,
+            plan,
+            arguments.out,
+            batch_size=arguments.batch_size,
+            on_images=bar.update,
+        )
+    if done:
+        print(f"{done} of {plan.num_shards} shards were there already")
+    print(describe_shards(open_token_shards(arguments.out)))
+    if images.broken:
+        print(f"{len(images.broken)} broken images were skipped")
+
+
+def describe_shards(shards: "TokenShards") -> str:
+    """Say what is in shards.
+
+    Args:
+        shards: the tokens.
+
+    Returns:
+        Several lines.
+    """
+    from loopyvq.pretokenize import summarise
+
+    found, plan, source = summarise(shards), shards.plan, shards.source
+    lines = [
+        f"{found.num_images} images in {plan.num_shards} shards, {source.height} x {source.width} "
+        f"pixels, {source.rows} x {source.columns} sites, tokenizer {source.tokenizer}",
+        f"threshold {source.threshold:g}, lengths {source.min_length} to {source.max_depth}, "
+        f"{source.codebook_size} codes, condition {source.condition}",
+        f"{found.num_tokens} tokens, {found.tokens_per_image:.1f} per image, "
+        f"{found.tokens_per_site:.2f} per site",
+        f"{found.rate_bpp:.4f} bits per pixel by an adaptive code, {found.stop_bpp:.4f} of them "
+        f"for lengths",
+        "sites by length:",
+    ]
+    most = max(1, *found.length_histogram)
+    for length, count in enumerate(found.length_histogram):
+        lines.append(
+            f"  {length:<3} {count:>10}  {'#' * round(_BAR_WIDTH * count / most)}".rstrip()
+        )
+    if found.classes:
+        lines.append("tokens per site by class:")
+    for item in found.classes:
+        lines.append(f"  {item.name:<24} {item.tokens_per_site:6.2f}  {item.num_images} images")
+    return "\n".join(lines)
+
+
+def _open(
+    arguments: argparse.Namespace, known: "KnownConfig", tokenizer: "Tokenizer"
+) -> "ImageSet":
+    from loopyvq.data import Subset, open_conditioned_set
+
+    channels = tokenizer.config.image_channels
+    images = open_conditioned_set(
+        arguments.data, known.data, channels=channels, strict=arguments.strict
+    )
+    if arguments.limit is None:
+        return images
+    return Subset(images, range(min(arguments.limit, len(images))))
+
+
+def _teller(arguments: argparse.Namespace, known: "KnownConfig", tokenizer: "Tokenizer") -> "Known":
+    from loopyvq.checkpoint import load_tokenizer
+    from loopyvq.pretokenize import Known
+
+    second = None
+    if known.tokenizer:
+        second = load_tokenizer(known.tokenizer, open_device(arguments.device))
+    return Known(known, tokenizer.config.downsampling, second)
+
+
+def _stop(
+    arguments: argparse.Namespace, tokenizer: "Tokenizer", images: "ImageSet", size: int
+) -> "StopRule":
+    from loopyvq.codec.rate_control import threshold_of_quality
+    from loopyvq.pretokenize import StopRule, default_stop, stop_for_length
+
+    usual = default_stop(tokenizer)
+    if arguments.depth is not None:
+        return StopRule(0.0, arguments.depth)
+    if arguments.mean_length is not None:
+        probe = _probe(tokenizer, images, size, arguments.batch_size)
+        return stop_for_length(tokenizer, probe, arguments.mean_length)
+    if arguments.quality is not None:
+        return usual._replace(threshold=threshold_of_quality(arguments.quality))
+    return usual if arguments.threshold is None else usual._replace(threshold=arguments.threshold)
+
+
+def _probe(
+    tokenizer: "Tokenizer", images: "ImageSet", size: int, batch_size: int
+) -> "Iterator[Tensor]":
+    """Cut the middle of some images from all parts of the set."""
+    import torch
+
+    from loopyvq.data import Subset, to_float
+    from loopyvq.data.transforms import centre_place, cut
+
+    channels = tokenizer.config.image_channels
+    step = -(-len(images) // _PROBED_IMAGES)
+    crops = []
+    for _, planes in Subset(images, range(0, len(images), step)).images():
+        image = planes[:channels]
+        crops.append(to_float(cut(image, centre_place(image.shape[1], image.shape[2]), size)))
+    device = tokenizer.quantizer.sigma.device
+    for first in range(0, len(crops), batch_size):
+        yield torch.stack(crops[first : first + batch_size]).to(device)

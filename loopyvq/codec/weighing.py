@@ -1,0 +1,164 @@
+"""Codes and stops chosen by what they cost: the encoder asks the model that will code them.
+
+The usual walk takes the nearest code, whatever it costs, and prices all tokens alike. Here every
+symbol of a turn, the stop among them, is weighed by the squared error that it leaves plus a price
+for each of its bits, and the bits are those of the fitted tables at this site, given all that was
+chosen before. The decoder reads the result like any other tokens.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from loopyvq.coding import Tables
+from loopyvq.coding.in_context import NetworkModel
+from loopyvq.coding.range_coder import TOTAL
+from loopyvq.coding.turns import CONTINUE, PAD, stop_share_of
+from loopyvq.quantize import LoopQuantizer
+from loopyvq.tokens import Tokens
+
+__all__ = ["WeighingPort", "weighed_tokens"]
+
+# A site that goes on will pay for a stop, or for another code, in its next turn.
+_BITS_OF_GOING_ON = 1.0
+
+
+class WeighingPort:
+    """Chooses the symbols of a turn where an encoder would look them up; see `Port`.
+
+    Args:
+        residuals: what is left at every site, in units of ``sigma``; the chosen codes are
+            subtracted from it.
+        codes: of this turn, its gain included.
+        price: of a bit, in squared error.
+        keeps: share of a squared error that later turns will leave of it.
+        may_stop: whether sites may end in this turn.
+    """
+
+    def __init__(
+        self,
+        residuals: Float[np.ndarray, "h w d"],
+        codes: Float[np.ndarray, "k d"],
+        price: float,
+        keeps: float = 1.0,
+        may_stop: bool = True,
+    ) -> None:
+        self.plane = np.full(residuals.shape[:2], len(codes) + 1, np.int64)
+        self.stop = len(codes) + 1
+        self._residuals, self._codes = residuals, codes
+        self._norms = (codes**2).sum(axis=1)
+        self._price, self._keeps, self._may_stop = price, keeps, may_stop
+
+    def symbols(
+        self,
+        rows: Int[np.ndarray, " n"],
+        columns: Int[np.ndarray, " n"],
+        frequencies: Int[np.ndarray, "*n k"],
+    ) -> Int[np.ndarray, " n"]:
+        """Take the symbol that costs least at each site; see `Port`."""
+        size, left = len(self._codes), self._residuals[rows, columns]
+        energy = (left**2).sum(axis=1)
+        cost = np.empty((len(rows), size + 2))
+        cost[:, :size] = energy[:, None] - 2 * left @ self._codes.T + self._norms
+        cost[:, size] = energy
+        cost[:, : size + 1] *= self._keeps
+        cost[:, : size + 1] += self._price * _BITS_OF_GOING_ON
+        cost[:, size + 1] = energy if self._may_stop else np.inf
+        cost -= self._price * np.log2(frequencies / TOTAL)
+        chosen = cost.argmin(axis=1)
+        self.plane[rows, columns] = chosen
+        emits = chosen < size
+        self._residuals[rows[emits], columns[emits]] = left[emits] - self._codes[chosen[emits]]
+        return chosen
+
+    def stops(
+        self,
+        rows: Int[np.ndarray, " n"],
+        columns: Int[np.ndarray, " n"],
+        frequencies: Int[np.ndarray, "*n 2"],
+    ) -> Int[np.ndarray, " n"]:
+        """Refuse: only fitted tables know what a symbol costs before it is chosen.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise NotImplementedError("weighing needs fitted tables")
+
+
+@torch.no_grad()
+def weighed_tokens(
+    quantizer: LoopQuantizer,
+    latents: Float[Tensor, "h w d"],
+    tables: Tables,
+    start: Tokens,
+    price: float,
+    *,
+    may_stop: bool = True,
+    min_length: int = 0,
+) -> Tokens:
+    """Choose the tokens of an image in the context in which they will be coded.
+
+    Turn by turn and in the order of the coder, so that each choice knows its bits exactly; what a
+    choice does to the bits of its neighbours is not weighed.
+
+    Args:
+        quantizer: a residual loop.
+        latents: of one image.
+        tables: those that the tokens will be coded with.
+        start: tokens of another rule, sites of shape ``h w``: how many sites are likely to stop in
+            each turn, which the coder must know first, is read from them.
+        price: of a bit, in squared error in units of ``sigma``, 0 or more.
+        may_stop: whether sites may end where it pays; if not, they have the lengths of ``start``'s
+            longest site.
+        min_length: tokens that every site gets at least.
+
+    Returns:
+        The tokens, where ``start`` is.
+
+    References:
+        Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989,
+        https://doi.org/10.1109/29.17498
+    """
+    left = (latents.double().cpu() / float(quantizer.sigma)).numpy().copy()
+    codebook = quantizer.codebook.weight.double().cpu().numpy()
+    gains = quantizer.gains().double().cpu().numpy()
+    lengths_before = start.lengths.cpu().numpy()
+    model = NetworkModel(tables, left.shape[:2], neighbours=True)
+    codes = np.full((*left.shape[:2], quantizer.max_depth), PAD, np.int64)
+    lengths = np.zeros(left.shape[:2], np.int64)
+    depth = quantizer.max_depth if may_stop else int(lengths_before.max(initial=0))
+    keeps = [1.0] * depth if may_stop else _keeps(quantizer, latents, start, depth)
+    active = np.ones(left.shape[:2], np.bool_)
+    for turn in range(depth):
+        stops_here = may_stop and turn >= min_length
+        port = WeighingPort(left, gains[turn] * codebook, price, keeps[turn], stops_here)
+        model.code_turn(port, active, turn, _share(lengths_before, turn) if stops_here else 0)
+        active = active & (port.plane != port.stop)
+        symbols = np.where(port.plane == len(codebook), CONTINUE, port.plane)
+        codes[..., turn] = np.where(active, symbols, PAD)
+        lengths[active] = turn + 1
+        if not active.any():
+            break
+    device = start.lengths.device
+    return Tokens(torch.from_numpy(codes).to(device), torch.from_numpy(lengths).to(device))
+
+
+def _share(lengths: Int[np.ndarray, "h w"], turn: int) -> int:
+    """Tell which share of the sites that are still going stopped in a turn, below all of them."""
+    going = lengths >= turn
+    return min(stop_share_of(np.where(lengths == turn, 1, 0), going, 1), 254) if going.any() else 0
+
+
+def _keeps(
+    quantizer: LoopQuantizer, latents: Float[Tensor, "h w d"], start: Tokens, depth: int
+) -> Sequence[float]:
+    """Measure what the turns after each turn leave of the squared error, on average."""
+    meant = latents.cpu().double()
+    errors = [
+        float((meant - quantizer.decode(start.prefix(turn)).cpu().double()).square().mean())
+        for turn in range(1, depth + 1)
+    ]
+    return [errors[-1] / max(error, 1e-300) for error in errors]

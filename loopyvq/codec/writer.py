@@ -1,0 +1,137 @@
+"""One image to files: its latents are computed once, whatever is tried."""
+
+from typing import NamedTuple
+
+from jaxtyping import UInt8
+from torch import Tensor
+
+from loopyvq.codec.bound import Bounded, bounded_tokens
+from loopyvq.codec.painting import paint
+from loopyvq.codec.pixels import with_channels
+from loopyvq.codec.quality import measure_quality
+from loopyvq.codec.rate_control import Target, search
+from loopyvq.codec.sites import chunks_of
+from loopyvq.codec.tiles import latents_in_tiles
+from loopyvq.coding import Header, Tables, write_container
+from loopyvq.models import Tokenizer
+
+__all__ = ["ImageWriter", "Written"]
+
+
+class Written(NamedTuple):
+    """A file and what went into it.
+
+    Attributes:
+        found: tokens and latents.
+        data: the bytes.
+    """
+
+    found: Bounded
+    data: bytes
+
+
+class ImageWriter:
+    """Write files of one image.
+
+    Args:
+        tokenizer: the model.
+        tables: those to code with, if any.
+        identity: what a reader must have, as the header names it.
+        pixels: 8-bit, grey or with the model's channels.
+        mode: how tokens are coded.
+
+    Raises:
+        ConfigError: the image has other channels.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        tables: Tables | None,
+        identity: str,
+        pixels: UInt8[Tensor, "c H W"],
+        mode: str,
+    ) -> None:
+        self.latents = latents_in_tiles(
+            tokenizer, with_channels(pixels, tokenizer.config.image_channels)
+        )
+        self._tokenizer, self._tables, self._identity = tokenizer, tables, identity
+        self._pixels, self._mode = pixels, mode
+
+    def write(
+        self,
+        threshold: float,
+        stop: str = "threshold",
+        bound: bool = True,
+        min_length: int | None = None,
+        noted: tuple[str, float] = ("", 0.0),
+    ) -> Written:
+        """Write a file; arguments as of `bounded_tokens`.
+
+        Args:
+            threshold: stop distance in units of ``sigma``.
+            stop: when a site has enough tokens.
+            bound: whether every site must be within the threshold.
+            min_length: tokens that every site gets at least.
+            noted: what the header says that was asked for and reached.
+
+        Returns:
+            The file.
+
+        Raises:
+            ConfigError: an option is out of range.
+        """
+        quantizer = self._tokenizer.quantizer
+        tables = self._tables if self._mode == "context" else None
+        found = bounded_tokens(quantizer, self.latents, threshold, stop, bound, min_length, tables)
+        return Written(found, self._file(found, noted))
+
+    def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:
+        """Search for the file that meets a target.
+
+        Args:
+            target: what must be met.
+            stop: as of `write`, like all that follows.
+            bound: whether every site must be within the threshold.
+            min_length: tokens that every site gets at least.
+
+        Returns:
+            The file, which says what it reached.
+
+        Raises:
+            ConfigError: an option is out of range, or the target cannot be reached.
+        """
+        asked = (target.kind, 0.0)  # as many bytes as there will be
+        best = search(
+            lambda threshold: self.write(threshold, stop, bound, min_length, asked),
+            lambda written: self._value(written, target.kind),
+            target,
+        )
+        return self._file(best.trial.found, (target.kind, best.value))
+
+    def _value(self, written: Written, kind: str) -> float:
+        """Measure a trial: its size, or what a reader would see."""
+        if kind == "num_bytes":
+            return float(len(written.data))
+        if kind == "rate_bpp":
+            return 8.0 * len(written.data) / int(self._pixels[0].numel())
+        found, (channels, height, width) = written.found, self._pixels.shape
+        shape = (channels, height, width)
+        image = paint(self._tokenizer, found.z_q, found.tokens.lengths, found.threshold, shape)
+        return measure_quality(kind, image, self._pixels)
+
+    def _file(self, found: Bounded, noted: tuple[str, float]) -> bytes:
+        size = self._tokenizer.quantizer.codebook_size
+        chunks = chunks_of(found, size, self._mode, self._tables)
+        channels, height, width = self._pixels.shape
+        sizes = (height, width, channels, found.tokens.max_depth)
+        header = Header(
+            self._mode,
+            self._identity,
+            *sizes,
+            found.threshold,
+            len(chunks),
+            *noted,
+            found.bound_steps,
+        )
+        return write_container(header, chunks)

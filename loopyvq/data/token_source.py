@@ -1,0 +1,83 @@
+"""Where tokens come from: the tokenizer, the grid, the stop rule, what is known of the images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from loopyvq.errors import ConfigError
+
+__all__ = ["TokenSource"]
+
+
+@dataclass(frozen=True)
+class TokenSource:
+    """What must be known of tokens to model them, and to turn new ones into images.
+
+    Attributes:
+        tokenizer: identity of the model that made them.
+        tokenizer_path: where it was, seen from the folder of the file that holds this; a hint.
+        codebook_size: number of codes.
+        max_depth: most tokens of a site.
+        min_length: fewest tokens of a site.
+        rows: sites along the height of an image.
+        columns: sites along its width.
+        height: of an image, in pixels.
+        width: of an image, in pixels.
+        threshold: the stop distance, in units of the latents' scale, which the decoder is told.
+        condition: what is known of an image, a kind of condition; ``none`` for nothing.
+        classes: number of classes; 0 where there are none.
+        class_names: of the classes; empty where they have none.
+        symbols: number of symbols of the map that is known; 0 where there is none.
+        condition_path: the tokenizer that made that map, a hint like ``tokenizer_path``.
+    """
+
+    tokenizer: str = ""
+    tokenizer_path: str = ""
+    codebook_size: int = 1
+    max_depth: int = 1
+    min_length: int = 0
+    rows: int = 1
+    columns: int = 1
+    height: int = 1
+    width: int = 1
+    threshold: float = 0.0
+    condition: str = "none"
+    classes: int = 0
+    class_names: tuple[str, ...] = ()
+    symbols: int = 0
+    condition_path: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ("codebook_size", "rows", "columns", "height", "width"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 1 <= self.max_depth <= 255 or not 0 <= self.min_length <= self.max_depth:
+            raise ConfigError(
+                f"lengths must be within 0..max_depth up to 255, got {self.min_length}"
+                f"..{self.max_depth}"
+            )
+        if not self.threshold >= 0 or min(self.classes, self.symbols) < 0:
+            raise ConfigError("threshold, classes and symbols must be 0 or more")
+        if self.class_names and len(self.class_names) != self.classes:
+            raise ConfigError(f"{self.classes} classes cannot have {len(self.class_names)} names")
+
+    @property
+    def num_sites(self) -> int:
+        """Sites of an image."""
+        return self.rows * self.columns
+
+    @property
+    def num_pixels(self) -> int:
+        """Pixels of an image."""
+        return self.height * self.width
+
+    def tokenizer_file(self, folder: str | Path) -> Path:
+        """Follow the hint.
+
+        Args:
+            folder: of the file that holds this.
+
+        Returns:
+            Where the tokenizer was; it may have moved since.
+        """
+        return Path(folder) / self.tokenizer_path

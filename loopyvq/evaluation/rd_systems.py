@@ -1,0 +1,77 @@
+"""How a tokenizer is read to make the files of one curve."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from loopyvq.codec import Codec
+from loopyvq.coding import read_container, write_container
+from loopyvq.quantize import LoopQuantizer
+
+__all__ = ["THRESHOLDS", "Reading", "files_of"]
+
+THRESHOLDS = (1.2, 0.74, 0.5, 0.36, 0.27, 0.2, 0.15, 0.1, 0.07, 0.045)
+"""From the coarsest images to the finest that a small model reaches."""
+
+
+class Reading(NamedTuple):
+    """One curve of one model.
+
+    Attributes:
+        name: of the curve.
+        model: path of the tokenizer, best with tables that were fitted for such a reading.
+        fixed_depth: whether all sites get the same number of tokens: 1, 2, ... to all turns.
+        thresholds: the settings if not.
+        stop: when a site has enough tokens, one of `loopyvq.codec.bound.STOP_RULES`.
+        bound: whether the files promise their threshold at every site.
+    """
+
+    name: str
+    model: Path
+    fixed_depth: bool = False
+    thresholds: tuple[float, ...] = THRESHOLDS
+    stop: str = "rate_distortion"
+    bound: bool = False
+
+
+def files_of(
+    codec: Codec, image: UInt8[Tensor, "c H W"], reading: Reading
+) -> Iterator[tuple[str, bytes]]:
+    """Write all files of a curve for one image.
+
+    Args:
+        codec: of the reading's model.
+        image: 8-bit pixels.
+        reading: the curve.
+
+    Yields:
+        Settings and files, each decodable on its own.
+
+    Raises:
+        ConfigError: the model has no such stop rule.
+    """
+    writer = codec.writer(image)
+    if reading.fixed_depth:
+        header, chunks = read_container(writer.write(0.0, "threshold", False).data)
+        for turns in range(1, len(chunks) + 1):
+            told = header._replace(threshold=_cue(codec.tokenizer.quantizer, turns))
+            yield f"{turns} turns", write_container(told, chunks[:turns])
+        return
+    for threshold in reading.thresholds:
+        yield f"{threshold:g}", writer.write(threshold, reading.stop, reading.bound).data
+
+
+def _cue(quantizer: LoopQuantizer, turns: int) -> float:
+    """Give the threshold that the decoder should be told of, as images of such a length had it.
+
+    Without it, one token per site of a network trained for variable lengths lost 0.15 dB, and six
+    lost 0.46 dB. A network trained for fixed depths has only seen 0.
+    """
+    if quantizer.config.threshold == 0:
+        return 0.0
+    length = torch.tensor(float(min(turns, quantizer.max_depth - 0.5)))
+    return float(quantizer.length_curve.threshold_for(length.to(quantizer.sigma.device)))

@@ -1,0 +1,86 @@
+"""From tokens to pictures: images, and the canvas as it fills."""
+
+from collections.abc import Iterator
+
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from loopyvq.data import to_uint8
+from loopyvq.generation.image_prior import ImagePrior
+from loopyvq.models import Tokenizer
+from loopyvq.models.prior.base import OnSite
+from loopyvq.tokens import Tokens
+
+__all__ = ["Film", "encode_like", "paint"]
+
+
+def encode_like(model: ImagePrior, images: Float[Tensor, "b c H W"]) -> Tokens:
+    """Encode images as those were that a prior was trained on.
+
+    Args:
+        model: the prior and its tokenizer.
+        images: in [-1, 1].
+
+    Returns:
+        Tokens with sites of shape ``b h w``, on the CPU, of the prior's depth.
+    """
+    quantizer, source = model.tokenizer.quantizer, model.source
+    before = quantizer.min_length
+    quantizer.min_length = source.min_length
+    device = quantizer.sigma.device
+    try:
+        tokens = model.tokenizer.encode(images.to(device), source.threshold, source.max_depth)
+    finally:
+        quantizer.min_length = before
+    return Tokens(tokens.codes[..., : source.max_depth].cpu(), tokens.lengths.cpu())
+
+
+def paint(
+    tokenizer: Tokenizer, tokens: Tokens, threshold: float, size: tuple[int, int] | None = None
+) -> Iterator[UInt8[Tensor, "c H W"]]:
+    """Decode images one by one, so that none depends on those it was drawn with.
+
+    Args:
+        tokenizer: in evaluation mode.
+        tokens: sites of shape ``b h w``.
+        threshold: the cue that the decoder was trained with.
+        size: height and width to crop to; by default all sites.
+
+    Yields:
+        The images, on the CPU.
+
+    Raises:
+        ValueError: the tokens are not of this tokenizer, or the size does not belong to them.
+    """
+    device = tokenizer.quantizer.sigma.device
+    tokens.validate(tokenizer.quantizer.codebook_size)
+    for number in range(len(tokens.lengths)):
+        one = Tokens(*(item[number : number + 1].to(device) for item in tokens))
+        yield to_uint8(tokenizer.decode(one, threshold, size)[0].cpu())
+
+
+class Film:
+    """Keep some moments of a drawing, to be shown one after the other.
+
+    Args:
+        num_sites: sites of an image.
+        frames: about how many moments to keep, at least 1.
+        images: how many images of the batch.
+        then: told of progress as well.
+    """
+
+    def __init__(
+        self, num_sites: int, frames: int = 48, images: int = 16, then: OnSite | None = None
+    ) -> None:
+        self._every = max(1, num_sites // max(1, frames))
+        self._images, self._then = images, then
+        self.moments: list[tuple[int, Tokens]] = []
+
+    def __call__(self, num_sites: int, tokens: Tokens) -> None:
+        """Keep a moment, if enough has happened since the last one."""
+        before = self.moments[-1][0] if self.moments else 0
+        if num_sites - before >= self._every or num_sites == tokens.lengths[0].numel():
+            kept = Tokens(*(item[: self._images].cpu().clone() for item in tokens))
+            self.moments.append((num_sites, kept))
+        if self._then is not None:
+            self._then(num_sites, tokens)

@@ -1,0 +1,20 @@
+"""Images and what is known of them to tokens: for shards on disk, or on the way into training."""
+
+from loopyvq.pretokenize.image_tokens import ImageTokens, StopRule
+from loopyvq.pretokenize.known import Known, KnownConfig
+from loopyvq.pretokenize.shards import pretokenize, square_side
+from loopyvq.pretokenize.stop import default_stop, stop_for_length
+from loopyvq.pretokenize.summary import ShardSummary, summarise
+
+__all__ = [
+    "ImageTokens",
+    "Known",
+    "KnownConfig",
+    "ShardSummary",
+    "StopRule",
+    "default_stop",
+    "pretokenize",
+    "square_side",
+    "stop_for_length",
+    "summarise",
+]

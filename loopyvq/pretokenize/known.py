@@ -1,0 +1,143 @@
+"""What a prior is told of images: conditions as the data gives them, brought to the grid of sites.
+
+class ------------------------------------------> classes
+coordinates ----mean of each site---------------> places
+segmentation ---most frequent label of a cell---> symbols
+anything else --another tokenizer, one turn-----> symbols
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from loopyvq.conditions import Condition
+from loopyvq.data import ConditionDataConfig, ImageSet, Sample, one_hot
+from loopyvq.errors import ConfigError
+from loopyvq.models import Tokenizer
+
+__all__ = ["Known", "KnownConfig"]
+
+
+@dataclass(frozen=True)
+class KnownConfig:
+    """What is known of images, and how a prior is told.
+
+    Attributes:
+        data: what it is, and where it comes from.
+        tokenizer: path of a model whose codes say it, one per site of that model; needed for depth,
+            edges and low_resolution, possible for segmentation (a model of label maps).
+        cells: without such a model, cells per site along each side that have a label of their own.
+    """
+
+    data: ConditionDataConfig = field(default_factory=ConditionDataConfig)
+    tokenizer: str = ""
+    cells: int = 1
+
+    def __post_init__(self) -> None:
+        """Check that the parts belong together."""
+        kind = self.data.kind
+        if kind in ("depth", "edges", "low_resolution") and not self.tokenizer:
+            raise ConfigError(
+                f"{kind} must be told in codes: name a model that was trained on such images as "
+                f"the tokenizer of the condition"
+            )
+        if self.tokenizer and kind in ("none", "class", "coordinates"):
+            raise ConfigError(f"{kind} is told as it is: leave out the tokenizer of the condition")
+        if kind == "coordinates" and self.data.places != "row_column":
+            raise ConfigError("a prior is told coordinates as row_column")
+        if self.cells < 1:
+            raise ConfigError(f"cells must be at least 1, got {self.cells}")
+
+
+class Known:
+    """Bring conditions of samples to the grid of sites.
+
+    Args:
+        config: what is known.
+        downsampling: pixels per site along each side.
+        tokenizer: the model that tells the condition, if there is one.
+
+    Raises:
+        ConfigError: the model does not take such conditions.
+    """
+
+    def __init__(
+        self, config: KnownConfig, downsampling: int, tokenizer: Tokenizer | None = None
+    ) -> None:
+        self.config = config
+        self.downsampling = downsampling
+        self.tokenizer = tokenizer
+        kind = config.data.kind
+        if tokenizer is not None:
+            labels = bool(getattr(tokenizer.config, "label_maps", False))
+            expected = config.data.labels.num_labels if kind == "segmentation" else None
+            if labels != (kind == "segmentation") or (
+                labels and tokenizer.config.image_channels != expected
+            ):
+                raise ConfigError(f"the tokenizer of the condition does not take {kind}")
+
+    def num_classes(self, images: ImageSet) -> int:
+        """Count the classes that a prior must know."""
+        return len(images.class_names) if self.config.data.kind == "class" else 0
+
+    @property
+    def num_symbols(self) -> int:
+        """Count the symbols of the map that a prior must know; 0 where there is none."""
+        if self.tokenizer is not None:
+            return self.tokenizer.quantizer.codebook_size + 1
+        return self.config.data.labels.num_labels if self._kind == "segmentation" else 0
+
+    def __call__(self, sample: Sample) -> Condition:
+        """Say what is known of a batch.
+
+        Args:
+            sample: a batch of samples, ``b`` before all axes.
+
+        Returns:
+            The same as a prior takes it.
+        """
+        given = sample.condition
+        if self._kind == "class":
+            return Condition(classes=given)
+        if self._kind == "coordinates":
+            height, width = (-(-side // self.downsampling) for side in sample.image.shape[2:])
+            mean = F.adaptive_avg_pool2d(given, (height, width))
+            return Condition(places=mean.permute(0, 2, 3, 1))
+        if self.tokenizer is not None:
+            return Condition(symbols=self._codes(given))
+        if self._kind == "segmentation":
+            return Condition(symbols=self._labels(given))
+        return Condition()
+
+    @property
+    def _kind(self) -> str:
+        return self.config.data.kind
+
+    def _codes(self, given: Tensor) -> Int[Tensor, "b h2 w2"]:
+        """Spell a condition in codes of its own model; a site without one is the last symbol."""
+        if self.tokenizer is None:
+            raise ValueError("there is no tokenizer of the condition")
+        size = self.tokenizer.quantizer.codebook_size
+        planes: Float[Tensor, "b c H W"] = given
+        if self._kind == "segmentation":
+            planes = one_hot(given, self.config.data.labels.num_labels)
+        first = self.tokenizer.encode(planes, depth=1).codes[..., 0]
+        return torch.where(first < 0, size, first)
+
+    def _labels(self, labels: Int[Tensor, "b H W"]) -> Int[Tensor, "b h2 w2"]:
+        """Give the most frequent label of every cell, of several the lowest."""
+        side, sites = self.downsampling // self.config.cells, labels.shape[1:]
+        if side * self.config.cells != self.downsampling:
+            raise ConfigError(
+                f"a site of {self.downsampling} pixels cannot have {self.config.cells} cells along "
+                f"each side: choose a divisor"
+            )
+        padding = [-length % self.downsampling for length in sites]
+        whole = F.pad(labels.float().unsqueeze(1), (0, padding[1], 0, padding[0]), mode="replicate")
+        cells = F.unfold(whole, side, stride=side).long()
+        counts = F.one_hot(cells, self.config.data.labels.num_labels).sum(dim=1)
+        rows = whole.shape[2] // side
+        return counts.argmax(dim=2).reshape(len(labels), rows, -1)

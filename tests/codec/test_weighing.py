@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+
+from loopyvq.codec.bound import bounded_tokens
+from loopyvq.codec.tiles import latents_in_tiles
+from loopyvq.codec.weighing import WeighingPort, weighed_tokens
+from loopyvq.coding import ideal_bits
+from loopyvq.coding.range_coder import TOTAL
+from loopyvq.errors import ConfigError
+
+
+def bits_of(tokens, quantizer, tables):
+    arrays = tokens.codes.numpy(), tokens.lengths.numpy()
+    return ideal_bits(*arrays, quantizer.codebook_size, "context", tables)
+
+
+def squared_error(tokens, quantizer, latents):
+    error = (latents - quantizer.decode(tokens)) / float(quantizer.sigma)
+    return float(error.double().square().sum())
+
+
+@pytest.fixture(scope="module")
+def latents(tokenizer, image):
+    return latents_in_tiles(tokenizer, image)
+
+
+def choose(price, keeps=1.0, may_stop=True, frequencies=(1, 1, 1, 1)):
+    """One site at (1, 0.6) with codes (1, 0) and (1, 1)."""
+    residuals = np.array([[[1.0, 0.6]]])
+    codes = np.array([[1.0, 0.0], [1.0, 1.0]])
+    port = WeighingPort(residuals, codes, price, keeps, may_stop)
+    shares = np.array([frequencies]) * (TOTAL // sum(frequencies))
+    nowhere = np.zeros(1, np.int64)
+    return port.symbols(nowhere, nowhere, shares).tolist(), residuals.reshape(2).tolist()
+
+
+def test_free_bits_take_the_nearest_code():
+    symbols, left = choose(price=0.0)
+    assert symbols == [1]
+    assert left == pytest.approx([0.0, -0.4])
+
+
+def test_a_likely_code_wins_over_a_near_one():
+    assert choose(price=0.5, frequencies=(13, 1, 1, 1))[0] == [0]
+
+
+def test_stops_where_bits_are_dear_unless_it_must_go_on():
+    assert choose(price=10.0)[0] == [3]
+    assert choose(price=10.0, may_stop=False)[0] != [3]
+
+
+def test_what_later_turns_repair_weighs_less():
+    likely = {"frequencies": (5, 1, 1, 1), "price": 0.03, "may_stop": False}
+    assert choose(**likely)[0] == [1]
+    assert choose(**likely, keeps=0.1)[0] == [0]
+
+
+def test_asks_for_tables():
+    port = WeighingPort(np.zeros((1, 1, 2)), np.zeros((2, 2)), 0.1)
+    nowhere = np.zeros(1, np.int64)
+    with pytest.raises(NotImplementedError, match="tables"):
+        port.stops(nowhere, nowhere, np.ones((1, 2), np.int64))
+
+
+def test_tokens_cost_less_in_squared_error_plus_priced_bits(tokenizer, tables, latents):
+    quantizer, price = tokenizer.quantizer, 0.01
+    start = bounded_tokens(quantizer, latents, 0.3, "rate_distortion", bound=False).tokens
+    found = weighed_tokens(quantizer, latents, tables, start, price).validate(16)
+
+    def cost(tokens):
+        bits = bits_of(tokens, quantizer, tables)
+        return squared_error(tokens, quantizer, latents) + price * bits
+
+    assert cost(found) < 0.97 * cost(start)
+
+
+def test_higher_prices_buy_fewer_bits(tokenizer, tables, latents):
+    quantizer = tokenizer.quantizer
+    start = quantizer.encode(latents, 0.3)
+    cheap, dear = (
+        weighed_tokens(quantizer, latents, tables, start, price) for price in (0.001, 0.05)
+    )
+    assert bits_of(dear, quantizer, tables) < bits_of(cheap, quantizer, tables)
+    errors = [squared_error(tokens, quantizer, latents) for tokens in (cheap, dear)]
+    assert errors[0] < errors[1]
+
+
+def test_fixed_depth_keeps_its_length(tokenizer, tables, latents):
+    quantizer = tokenizer.quantizer
+    start = quantizer.encode(latents, 0.0, 3)
+    found = weighed_tokens(quantizer, latents, tables, start, 0.01, may_stop=False).validate(16)
+    assert found.lengths.unique().tolist() == [3]
+    assert bits_of(found, quantizer, tables) < bits_of(start, quantizer, tables)
+
+
+def test_least_length(tokenizer, tables, latents):
+    start = tokenizer.quantizer.encode(latents, 1.0)
+    found = weighed_tokens(tokenizer.quantizer, latents, tables, start, 10.0, min_length=1)
+    assert found.lengths.unique().tolist() == [1]
+
+
+def test_files_hold_the_weighed_tokens_and_keep_their_bound(codec, tables, latents, image):
+    tokens = bounded_tokens(
+        codec.tokenizer.quantizer, latents, 0.3, "in_context", bound=False, tables=tables
+    ).tokens
+    data = codec.compress(image, 0.3, stop="in_context", bound=False)
+    assert codec.decode_sites(data).tokens.codes.equal(tokens.codes)
+    assert codec.verify(codec.compress(image, 0.3, stop="in_context"), image).worst <= 0.3
+
+
+def test_a_model_without_tables_says_what_to_do(tokenizer, latents):
+    with pytest.raises(ConfigError, match="loopyvq tables"):
+        bounded_tokens(tokenizer.quantizer, latents, 0.3, "in_context")

@@ -1,0 +1,43 @@
+import pytest
+import torch
+
+from loopyvq.codec import Codec, Target
+from loopyvq.coding import read_container
+from loopyvq.errors import ConfigError
+from tests.codec.conftest import make_image, make_tokenizer
+
+
+def test_a_writer_writes_what_compress_writes(codec, image):
+    writer = codec.writer(image)
+    for threshold in (0.5, 0.1):
+        assert writer.write(threshold).data == codec.compress(image, threshold)
+    free = codec.compress(image, 0.3, stop="rate_distortion", bound=False, min_length=0)
+    assert writer.write(0.3, "rate_distortion", False, 0).data == free
+    target = Target("num_bytes", 300.0)
+    assert writer.reach(target, "threshold", False) == codec.compress(
+        image, target=target, stop="threshold", bound=False
+    )
+
+
+def test_files_without_a_promise_state_their_worst_site(codec, image):
+    data = codec.compress(image, 0.3, stop="rate_distortion", bound=False)
+    found = codec.verify(data, image)
+    assert found.worst <= found.bound <= max(found.worst, 0.3) * 1.03
+    assert codec.decode_sites(data, turns=1).bound is None
+    assert read_container(data).header.stated_bound == found.bound
+
+
+def test_models_of_fixed_depth_promise_nothing_unless_told(image):
+    tokenizer = make_tokenizer()
+    object.__setattr__(tokenizer.config.quantizer, "threshold", 0.0)
+    codec = Codec(tokenizer)
+    kinds = {chunk.kind for chunk in read_container(codec.compress(image)).chunks}
+    assert kinds == {"tokens"}
+    kinds = {chunk.kind for chunk in read_container(codec.compress(image, 0.0)).chunks}
+    assert kinds == {"tokens", "escape"}
+
+
+def test_the_image_must_have_the_models_channels(codec):
+    with pytest.raises(ConfigError, match="takes 3 channels"):
+        codec.writer(torch.zeros(2, 8, 8, dtype=torch.uint8))
+    assert codec.writer(make_image(9, 9, 1)).latents.shape == (2, 2, 4)

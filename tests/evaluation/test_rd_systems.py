@@ -1,0 +1,39 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from loopyvq.codec import Codec
+from loopyvq.coding import read_container
+from loopyvq.errors import ConfigError
+from loopyvq.evaluation.rd_systems import Reading, files_of
+from tests.codec.conftest import make_image, make_tokenizer
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return Codec(make_tokenizer())
+
+
+def test_thresholds_give_a_file_each(codec):
+    image = make_image(40, 48)
+    reading = Reading("a", Path("a"), thresholds=(0.5, 0.1))
+    files = dict(files_of(codec, image, reading))
+    assert list(files) == ["0.5", "0.1"]
+    assert len(files["0.1"]) > len(files["0.5"])
+    assert codec.decode_sites(files["0.1"]).tokens.lengths.min() == 1
+    bounded = dict(files_of(codec, image, reading._replace(stop="threshold", bound=True)))
+    assert codec.verify(bounded["0.1"], image).share_within == 1
+    with pytest.raises(ConfigError, match="stop"):
+        dict(files_of(codec, image, reading._replace(stop="never")))
+
+
+def test_a_fixed_depth_gives_every_site_the_same_number_of_tokens(codec):
+    files = dict(files_of(codec, make_image(40, 48), Reading("a", Path("a"), fixed_depth=True)))
+    assert list(files) == ["1 turns", "2 turns", "3 turns", "4 turns"]
+    for turns, data in enumerate(files.values(), start=1):
+        lengths = codec.decode_sites(data).tokens.lengths
+        assert torch.equal(lengths, torch.full_like(lengths, turns))
+    # The decoder is told of coarse images that they are.
+    cues = [read_container(data).header.threshold for data in files.values()]
+    assert cues == sorted(cues, reverse=True)

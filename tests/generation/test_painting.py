@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from loopyvq.generation.drawing import Generators
+from loopyvq.generation.painting import Film, paint
+from loopyvq.generation.windows import Windows, generate_by_windows
+from loopyvq.models import Tokenizer
+from loopyvq.models.prior.base import Request
+from loopyvq.models.prior.sampling import SamplingConfig
+from loopyvq.tokens import Tokens
+
+
+@pytest.fixture
+def tokenizer(tiny_config) -> Tokenizer:
+    torch.manual_seed(1)
+    return Tokenizer(tiny_config).eval()
+
+
+def tokens_of(count: int) -> Tokens:
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 16, (count, 2, 3, 4), generator=generator)
+    return Tokens(codes, torch.full((count, 2, 3), 4))
+
+
+def test_images_do_not_depend_on_those_beside_them(tokenizer):
+    tokens = tokens_of(5)
+    images = list(paint(tokenizer, tokens, 0.5, (14, 20)))
+    assert [image.shape for image in images] == [(3, 14, 20)] * 5
+    alone = Tokens(tokens.codes[3:4], tokens.lengths[3:4])
+    assert torch.equal(next(paint(tokenizer, alone, 0.5, (14, 20))), images[3])
+    assert not torch.equal(images[0], images[1])
+
+
+def test_tokens_of_another_tokenizer(tokenizer):
+    codes, lengths = tokens_of(1)
+    with pytest.raises(ValueError, match=r"codes must be 0\.\.15"):
+        next(paint(tokenizer, Tokens(codes + 9, lengths), 0.5))
+
+
+def test_a_film_keeps_some_moments_and_passes_all_on(prior):
+    told = []
+    film = Film(24, frames=6, images=2, then=lambda count, _: told.append(count))
+    whole = generate_by_windows(
+        prior, Request((4, 6), 3), Windows(4, 4, 2), SamplingConfig(), Generators(0), film
+    )
+    counts = [count for count, _ in film.moments]
+    assert counts[-1] == 24
+    assert 6 <= len(counts) <= 8
+    assert len(told) > 20
+    assert film.moments[0][1].lengths.shape == (2, 4, 6)
+    assert torch.equal(film.moments[-1][1].codes, whole.codes[:2])
+    assert film.moments[0][1].num_tokens < film.moments[-1][1].num_tokens

@@ -1,0 +1,78 @@
+import dataclasses
+
+import pytest
+import torch
+
+from loopyvq.data import ConditionDataConfig, LabelMapConfig, Sample, open_image_set
+from loopyvq.errors import ConfigError
+from loopyvq.models import Tokenizer
+from loopyvq.pretokenize import Known, KnownConfig
+from loopyvq.tokens import CONTINUE, PAD
+
+LABELS = ConditionDataConfig(kind="segmentation", half="right", labels=LabelMapConfig(num_labels=5))
+
+
+def sample(condition, size=16):
+    return Sample(torch.zeros(len(condition), 3, size, size), condition)
+
+
+def test_nothing_and_classes_are_told_as_they_are(pictures):
+    images = open_image_set(pictures)
+    nothing = Known(KnownConfig(), 8)
+    assert nothing(sample(torch.empty(2, 0))).batch is None
+    assert (nothing.num_classes(images), nothing.num_symbols) == (0, 0)
+    classes = Known(KnownConfig(ConditionDataConfig(kind="class")), 8)
+    assert classes(sample(torch.tensor([1, 0]))).classes.tolist() == [1, 0]
+    assert classes.num_classes(images) == 2
+
+
+def test_coordinates_are_the_means_of_sites():
+    known = Known(KnownConfig(ConditionDataConfig(kind="coordinates")), 8)
+    rows = torch.linspace(0, 1, 16)[:, None].expand(16, 16)
+    planes = torch.stack([rows, rows.T])[None]
+    places = known(sample(planes)).places
+    assert places.shape == (1, 2, 2, 2)
+    assert torch.allclose(places[0, :, 0, 0], rows[:, 0].view(2, 8).mean(dim=1))
+    assert torch.allclose(places[0, 0, :, 1], rows[:, 0].view(2, 8).mean(dim=1))
+
+
+def test_the_most_frequent_label_of_a_cell_counts():
+    labels = torch.zeros(1, 16, 16, dtype=torch.int64)
+    labels[0, :8, 8:] = 3
+    labels[0, 8:, :8] = torch.where(torch.arange(8) < 5, 4, 1)
+    labels[0, 12:, 12:] = 2
+    coarse = Known(KnownConfig(LABELS), 8)
+    assert coarse(sample(labels)).symbols.tolist() == [[[0, 3], [4, 0]]]
+    assert coarse.num_symbols == 5
+    fine = Known(KnownConfig(LABELS, cells=2), 8)
+    assert fine(sample(labels)).symbols[0, 3].tolist() == [4, 1, 0, 2]
+    beyond = Known(KnownConfig(LABELS), 8)(sample(labels[:, :12, :12], 12)).symbols
+    assert beyond.shape == (1, 2, 2)
+    with pytest.raises(ConfigError, match="choose a divisor"):
+        Known(KnownConfig(LABELS, cells=3), 8)(sample(labels))
+
+
+def test_other_conditions_are_told_in_codes(tiny_config):
+    torch.manual_seed(0)
+    second = Tokenizer(dataclasses.replace(tiny_config, image_channels=1)).eval()
+    config = KnownConfig(ConditionDataConfig(kind="edges"), tokenizer="model")
+    known = Known(config, 8, second)
+    planes = torch.rand(2, 1, 16, 16) * 2 - 1
+    symbols = known(sample(planes)).symbols
+    codes = second.encode(planes, depth=1).codes[..., 0]
+    assert symbols.shape == (2, 2, 2)
+    assert torch.equal(symbols, torch.where((codes == PAD) | (codes == CONTINUE), 16, codes))
+    assert known.num_symbols == 17
+
+
+def test_what_does_not_go_together_is_refused(tiny_config):
+    with pytest.raises(ConfigError, match="edges must be told in codes"):
+        KnownConfig(ConditionDataConfig(kind="edges"))
+    with pytest.raises(ConfigError, match="class is told as it is"):
+        KnownConfig(ConditionDataConfig(kind="class"), tokenizer="model")
+    with pytest.raises(ConfigError, match="as row_column"):
+        KnownConfig(ConditionDataConfig(kind="coordinates", places="index"))
+    with pytest.raises(ConfigError, match="cells"):
+        KnownConfig(cells=0)
+    with pytest.raises(ConfigError, match="does not take segmentation"):
+        Known(KnownConfig(LABELS, tokenizer="model"), 8, Tokenizer(tiny_config))
