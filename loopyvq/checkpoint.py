@@ -1,33 +1,32 @@
-"""Models and training states on disk: one safetensors file each, its config as JSON inside.
-
-No file holds a pickle or names a class. A file is written aside, flushed to the disk and renamed,
-so that a kill at any moment leaves the old file or the new one, never a broken one.
-"""
+"""Models on disk: one safetensors file each, its config as JSON inside."""
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from loopyvq.config import config_to_dict, parse_config
-from loopyvq.errors import CheckpointError, ConfigError, LoopyVQError
+from loopyvq.data.token_source import TokenSource
+from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.models import ARCHITECTURES, Tokenizer
-from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
+from loopyvq.models.priors import PRIORS
+from loopyvq.pretrained import DEFAULT_MODEL, pretrained_file
+from loopyvq.tensor_file import Saved, read_tensors, write_atomically, write_tensors
 
 __all__ = [
     "CODING_PREFIX",
     "Saved",
     "load_prior",
     "load_tokenizer",
+    "load_tokenizer_of",
     "load_weights",
     "model_identity",
+    "prior_file",
+    "prior_source",
     "read_tensors",
     "save_prior",
     "save_tokenizer",
@@ -36,104 +35,8 @@ __all__ = [
     "write_tensors",
 ]
 
-_FORMAT_VERSION = 1
-_HEADER = "loopyvq"
 CODING_PREFIX = "coding."
 """Names of tensors that belong to the entropy coder and to no network."""
-
-
-class Saved(NamedTuple):
-    """What a file holds.
-
-    Attributes:
-        tensors: by name.
-        header: the JSON values stored with them, ``kind`` among them.
-    """
-
-    tensors: dict[str, Tensor]
-    header: dict[str, Any]
-
-
-def write_atomically(path: Path, blob: bytes) -> None:
-    """Replace a file whole, or not at all.
-
-    Args:
-        path: where to; its folder is made.
-        blob: the new content.
-
-    Raises:
-        CheckpointError: the file system refuses, for example because the disk is full.
-    """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as file:
-            file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], **header: Any) -> None:
-    """Write tensors with a JSON header.
-
-    Args:
-        path: where to.
-        kind: what the file is, checked by `read_tensors`.
-        tensors: by name, on any device.
-        header: further values that JSON can hold.
-
-    Raises:
-        CheckpointError: the file cannot be written.
-    """
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps({"format_version": _FORMAT_VERSION, "kind": kind, **header})
-    write_atomically(path, save(plain, metadata={_HEADER: text}))
-
-
-def read_tensors(
-    path: str | Path, kind: str, error_class: type[LoopyVQError] = CheckpointError
-) -> Saved:
-    """Read a file that `write_tensors` wrote.
-
-    Args:
-        path: the file.
-        kind: what it must be.
-        error_class: what to raise.
-
-    Returns:
-        The tensors, on the CPU, and the header.
-
-    Raises:
-        LoopyVQError: of the given class; the file is missing, truncated, not ours, of a newer
-            version or of another kind.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise error_class(f"there is no file {path}")
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise error_class(f"{path} is no safetensors file or is damaged: {error}") from error
-    try:
-        header = json.loads(metadata[_HEADER])
-        version, found = int(header["format_version"]), str(header["kind"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise error_class(f"{path} was not written by loopyvq: it has no header") from error
-    if version > _FORMAT_VERSION:
-        raise error_class(
-            f"{path} has format version {version}; this loopyvq reads up to {_FORMAT_VERSION}: "
-            f"install a newer one"
-        )
-    if found != kind:
-        raise error_class(f"{path} is a {found}, not a {kind}")
-    return Saved(tensors, header)
 
 
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
@@ -182,11 +85,15 @@ def tokenizer_file(path: str | Path) -> Path:
     """Find the file of a tokenizer.
 
     Args:
-        path: the file itself, or a folder as for `load_tokenizer`.
+        path: the file itself, a folder as for `load_tokenizer`, or the name of a model that comes
+            with the package.
 
     Returns:
         The file, which may be missing.
     """
+    shipped = pretrained_file(path)
+    if shipped is not None:
+        return shipped
     path = Path(path)
     if not path.is_dir():
         return path
@@ -194,12 +101,15 @@ def tokenizer_file(path: str | Path) -> Path:
     return next((file for file in found if file.is_file()), found[0])
 
 
-def load_tokenizer(path: str | Path, device: str | torch.device = "cpu") -> Tokenizer:
+def load_tokenizer(
+    path: str | Path = DEFAULT_MODEL, device: str | torch.device = "cpu"
+) -> Tokenizer:
     """Read a tokenizer.
 
     Args:
         path: a file that `save_tokenizer` wrote, the folder of a training run, whose best model
-            is taken, or the folder of a converted model.
+            is taken, the folder of a converted model, or the name of one that comes with the
+            package (`loopyvq.pretrained`).
         device: where to put it.
 
     Returns:
@@ -227,48 +137,130 @@ def load_tokenizer(path: str | Path, device: str | torch.device = "cpu") -> Toke
     return tokenizer.to(device).eval()
 
 
-def save_prior(path: str | Path, prior: TamingPrior, **notes: Any) -> None:
+def save_prior(
+    path: str | Path, prior: nn.Module, source: TokenSource | None = None, **notes: Any
+) -> None:
     """Write a prior.
 
     Args:
         path: where to.
-        prior: the model.
+        prior: the model, of one of the kinds in `PRIORS`.
+        source: where the tokens come from that it was trained on.
         notes: values that JSON can hold.
 
     Raises:
         CheckpointError: the file cannot be written.
+        TypeError: the model is no prior.
     """
-    header = {"architecture": "taming", "config": config_to_dict(prior.config), "notes": notes}
+    names = [name for name, kind in PRIORS.items() if type(prior) is kind.model]
+    if not names:
+        raise TypeError(f"{type(prior).__name__} is none of the priors {', '.join(PRIORS)}")
+    header = {"architecture": names[0], "config": config_to_dict(prior.config), "notes": notes}
+    if source is not None:
+        header["source"] = config_to_dict(source)
     write_tensors(Path(path), "prior", prior.state_dict(), **header)
 
 
-def load_prior(path: str | Path, device: str | torch.device = "cpu") -> TamingPrior:
+def prior_file(path: str | Path) -> Path:
+    """Find the file of a prior.
+
+    Args:
+        path: the file itself, the folder of a training run, or that of a converted model.
+
+    Returns:
+        The file, which may be missing.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    found = [path / f"{name}.safetensors" for name in ("prior", "best", "last")]
+    return next((file for file in found if file.is_file()), found[0])
+
+
+def load_prior(path: str | Path, device: str | torch.device = "cpu") -> Any:
     """Read a prior.
 
     Args:
-        path: a file that `save_prior` wrote, or the folder of a converted model.
+        path: a file that `save_prior` wrote, the folder of a training run, whose best model is
+            taken, or the folder of a converted model.
         device: where to put it.
 
     Returns:
-        The prior, in evaluation mode.
+        The prior, one of `PRIORS`, in evaluation mode.
 
     Raises:
         CheckpointError: the file is missing, damaged or does not fit its own config.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "prior.safetensors"
+    path = prior_file(path)
     tensors, header = read_tensors(path, "prior")
     try:
-        if header["architecture"] != "taming":
+        if header["architecture"] not in PRIORS:
             raise ConfigError(f"its architecture is {header['architecture']}")
-        prior = TamingPrior(parse_config(TamingPriorConfig, header["config"]))
+        kind = PRIORS[header["architecture"]]
+        prior = kind.model(parse_config(kind.config, header["config"]))
     except (ConfigError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path} has a config that this loopyvq cannot read: {error}"
         ) from error
     load_weights(prior, tensors, path)
     return prior.to(device).eval()
+
+
+def prior_source(path: str | Path) -> TokenSource | None:
+    """Tell what a prior was trained on.
+
+    Args:
+        path: as for `load_prior`.
+
+    Returns:
+        Where its tokens came from; None for a converted model, which does not know.
+
+    Raises:
+        CheckpointError: the file is missing or damaged.
+    """
+    path = prior_file(path)
+    header = read_tensors(path, "prior").header
+    if "source" not in header:
+        return None
+    try:
+        return parse_config(TokenSource, header["source"])
+    except (ConfigError, TypeError) as error:
+        raise CheckpointError(f"{path} does not say where its tokens come from: {error}") from error
+
+
+def load_tokenizer_of(
+    path: str | Path, tokenizer: str | Path | None = None, device: str | torch.device = "cpu"
+) -> Tokenizer:
+    """Read the tokenizer that a prior's tokens belong to.
+
+    Args:
+        path: the prior, as for `load_prior`.
+        tokenizer: where the tokenizer is; by default where it was when the prior was trained.
+        device: where to put it.
+
+    Returns:
+        The tokenizer, in evaluation mode.
+
+    Raises:
+        CheckpointError: it cannot be read, or is another one than that of the prior.
+    """
+    source = prior_source(path)
+    if source is None:
+        if tokenizer is None:
+            raise CheckpointError(f"{path} does not know its tokenizer: name it")
+        return load_tokenizer(tokenizer, device)
+    file = tokenizer_file(tokenizer or source.tokenizer_file(prior_file(path).parent))
+    if tokenizer is None and not file.is_file():
+        raise CheckpointError(
+            f"the tokenizer of {path} is no longer at {file}: name it (identity {source.tokenizer})"
+        )
+    loaded = load_tokenizer(file, device)
+    if model_identity(loaded) != source.tokenizer:
+        raise CheckpointError(
+            f"{file} is the tokenizer {model_identity(loaded)}; the tokens of {path} are those of "
+            f"{source.tokenizer}"
+        )
+    return loaded
 
 
 def model_identity(tokenizer: Tokenizer) -> str:

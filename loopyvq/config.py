@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from loopyvq.errors import ConfigError
 
-__all__ = ["config_to_dict", "parse_config", "read_yaml"]
+__all__ = ["config_changes", "config_to_dict", "parse_config", "read_yaml"]
 
 ConfigT = TypeVar("ConfigT")
 
@@ -109,6 +109,37 @@ def config_to_dict(config: Any) -> dict[str, Any]:
         The nested mapping of all its fields.
     """
     return dataclasses.asdict(config)
+
+
+def config_changes(config: Any, default: Any = None) -> dict[str, Any]:
+    """Give only what differs from the defaults, so that options added later change nothing.
+
+    Args:
+        config: an instance of a config dataclass.
+        default: what it is compared with; by default what each field says.
+
+    Returns:
+        The nested mapping of the fields that differ.
+    """
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value, usual = getattr(config, field.name), _default_of(field)
+        if default is not None:
+            usual = getattr(default, field.name)
+        if dataclasses.is_dataclass(value) and type(value) is type(usual):
+            value = config_changes(value, usual)
+            if value:
+                changes[field.name] = value
+        elif value != usual:
+            is_config = dataclasses.is_dataclass(value) and not isinstance(value, type)
+            changes[field.name] = dataclasses.asdict(value) if is_config else value
+    return changes
+
+
+def _default_of(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def _require_mappings(config_class: Any, values: Mapping[str, Any], prefix: str = "") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from loopyvq.cli.inputs import open_codec, read_array, read_codes
-from loopyvq.cli.options import add_device, add_strict, open_device
+from loopyvq.cli.options import add_codec_model, add_device, add_strict, open_device
 from loopyvq.cli.outputs import add_jobs, in_jobs, output_path
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class Wish(NamedTuple):
         target: kind and value, or None.
         stop: rule, or None for the usual one.
         bound: whether to promise the threshold, or None for the usual.
+        min_length: tokens that every site gets at least, or None for the usual.
         mode: how tokens are coded.
     """
 
@@ -53,6 +54,7 @@ class Wish(NamedTuple):
     target: tuple[str, float] | None
     stop: str | None
     bound: bool | None
+    min_length: int | None
     mode: str
 
 
@@ -65,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="INPUT",
         help="images, folders, archives, 'samples', or .npy files of vectors",
     )
-    parser.add_argument("--model", metavar="MODEL", help="the tokenizer; needed for images")
+    add_codec_model(parser)
     parser.add_argument("--out", default="compressed", metavar="DIR", help="default: %(default)s")
     wish = parser.add_mutually_exclusive_group()
     wish.add_argument(
@@ -85,7 +87,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         help="promise the threshold at every site (default: with --threshold only)",
     )
-    parser.add_argument("--stop", choices=("threshold", "rate_distortion"), help="stop rule")
+    parser.add_argument(
+        "--stop", choices=("threshold", "rate_distortion", "in_context"), help="stop rule"
+    )
+    parser.add_argument(
+        "--min-length",
+        type=int,
+        metavar="N",
+        help="give every site at least N tokens (default: what makes good images)",
+    )
     parser.add_argument(
         "--mode",
         metavar="MODE",
@@ -122,8 +132,6 @@ def _images(source: str, arguments: argparse.Namespace) -> int:
     from loopyvq.data import open_image_set
     from loopyvq.errors import ConfigError
 
-    if arguments.model is None:
-        raise ConfigError("images need a model: give it with --model")
     if arguments.max_error is not None or arguments.codebook is not None:
         raise ConfigError("--max-error and --codebook are for arrays: give images a --threshold")
     wish = _wish(arguments)
@@ -155,6 +163,7 @@ def _wish(arguments: argparse.Namespace) -> Wish:
         targets[0] if targets else None,
         arguments.stop,
         arguments.bound,
+        arguments.min_length,
         arguments.mode or "context",
     )
 
@@ -175,6 +184,7 @@ def _compress_image(item: "tuple[str, Tensor, Wish]") -> bytes:
             target=None if wish.target is None else Target(*wish.target),
             stop=wish.stop,
             bound=wish.bound,
+            min_length=wish.min_length,
             mode=wish.mode,
         )
     except ConfigError as error:

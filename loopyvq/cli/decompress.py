@@ -14,7 +14,7 @@ from loopyvq.cli.inputs import (
     read_codes,
     read_file,
 )
-from loopyvq.cli.options import add_device, open_device
+from loopyvq.cli.options import add_codec_model, add_device, open_device
 from loopyvq.cli.outputs import add_jobs, in_jobs, output_path
 
 _EXAMPLES = """\
@@ -32,7 +32,7 @@ class Order(NamedTuple):
     Attributes:
         path: of the file.
         name: of what comes of it, without a suffix.
-        model: path of the tokenizer, or None.
+        model: path of the tokenizer.
         device: where to run it.
         turns: first tokens to use, or None for all.
         partial: whether it may be cut off.
@@ -43,7 +43,7 @@ class Order(NamedTuple):
 
     path: Path
     name: str
-    model: str | None
+    model: str
     device: str
     turns: int | None
     partial: bool
@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.epilog = _EXAMPLES
     parser.add_argument("files", nargs="+", metavar="FILE", help=".lvq files, or folders of them")
-    parser.add_argument("--model", metavar="MODEL", help="the tokenizer; needed for images")
+    add_codec_model(parser)
     parser.add_argument("--out", default="decompressed", metavar="DIR", help="default: %(default)s")
     parser.add_argument(
         "--turns", type=int, metavar="N", help="use only the first N tokens of every site"
@@ -110,24 +110,22 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 def _decompress(order: Order) -> tuple[str, bytes]:
     """Read one file, in whatever process, and write it in a common format."""
     from loopyvq.coding import read_container
-    from loopyvq.errors import BitstreamError, ConfigError
+    from loopyvq.errors import BitstreamError
 
     data = read_file(order.path)
     try:
         header = read_container(data, order.partial).header
         if not header.channels:
             return ".npy", _array(data, order)
-        if order.model is None:
-            raise ConfigError("images need the model they were made with: give it with --model")
-        return ".png", _image(data, order, order.model)
+        return ".png", _image(data, order)
     except BitstreamError as error:
         raise BitstreamError(f"{order.path}: {error}") from error
 
 
-def _image(data: bytes, order: Order, model: str) -> bytes:
+def _image(data: bytes, order: Order) -> bytes:
     from loopyvq.data import to_pil
 
-    codec = open_codec(model, order.device, order.max_pixels, order.max_tokens)
+    codec = open_codec(order.model, order.device, order.max_pixels, order.max_tokens)
     image = codec.decompress(data, order.turns, order.partial)
     stream = io.BytesIO()
     to_pil(image).save(stream, "PNG")

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopyvq.cli.inputs import read_file
-from loopyvq.cli.options import add_device
+from loopyvq.cli.options import add_codec_model, add_device
 from loopyvq.cli.verify import verify_file
 
 if TYPE_CHECKING:
-    from loopyvq.coding import Chunk
+    from loopyvq.coding import Chunk, Header
     from loopyvq.models import AnyTokenizerConfig
 
 _EXAMPLES = """\
 examples:
   loopyvq info runs/first
   loopyvq info tokens/photo.jpg.tokens
+  loopyvq info shards/photos
   loopyvq info photo.jpg.lvq
   loopyvq info photo.jpg.lvq --verify --model runs/first --original photo.jpg
 """
@@ -28,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "path",
         metavar="PATH",
-        help="a model file, the folder of a run, a token file or a compressed file",
+        help="a model file, the folder of a run or of shards, a token file or a compressed file",
     )
     parser.add_argument(
         "--verify", action="store_true", help="decode a compressed file and check its promise"
     )
-    parser.add_argument("--model", metavar="MODEL", help="to verify an image")
+    add_codec_model(parser)
     parser.add_argument("--original", metavar="PATH", help="what the file was made from")
     parser.add_argument("--codebook", metavar="FILE", help="of an array that does not store its")
     add_device(parser)
@@ -46,8 +47,19 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         print(_describe_compressed(path))
         if arguments.verify:
             print(verify_file(path, arguments))
+    elif _is_shards(path):
+        from loopyvq.cli.pretokenize import describe_shards
+        from loopyvq.data.token_shards import open_token_shards
+
+        print(describe_shards(open_token_shards(path)))
     else:
         print(_describe_tokens(path) if path.suffix == ".tokens" else _describe_model(path))
+
+
+def _is_shards(path: Path) -> bool:
+    from loopyvq.data.token_shards import holds_token_shards
+
+    return holds_token_shards(path)
 
 
 def _describe_model(path: Path) -> str:
@@ -119,7 +131,7 @@ def _describe_compressed(path: Path) -> str:
         f"{about}, {len(data)} bytes, {8 * len(data) / max(1, header.height * header.width):.3f} "
         f"bits for each",
         f"mode {header.mode}, up to {header.max_depth} turns, needs {needs}",
-        f"threshold {header.threshold:.6g}, {_promise(chunks, header.num_chunks)}",
+        f"threshold {header.threshold:.6g}, {_promise(header, chunks)}",
     ]
     if header.target:
         lines.append(f"made for {header.target}: {header.target_value:.6g}")
@@ -128,7 +140,11 @@ def _describe_compressed(path: Path) -> str:
     return "\n".join(lines)
 
 
-def _promise(chunks: "Sequence[Chunk]", announced: int) -> str:
-    if len(chunks) < announced:
+def _promise(header: "Header", chunks: "Sequence[Chunk]") -> str:
+    if len(chunks) < header.num_chunks:
         return "cut off: no promise"
-    return "kept at every site" if chunks and chunks[-1].kind == "escape" else "no promise"
+    if chunks and chunks[-1].kind == "escape":
+        return "kept at every site"
+    if header.stated_bound is None:
+        return "no promise"
+    return f"no site further than {header.stated_bound:.4g}"

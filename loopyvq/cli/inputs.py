@@ -21,7 +21,7 @@ __all__ = [
     "read_file",
 ]
 
-MAX_PIXELS = 200_000_000
+MAX_PIXELS = 1 << 26
 MAX_TOKENS = 1 << 24
 
 

@@ -9,14 +9,34 @@ if TYPE_CHECKING:
     import torch
 
     from loopyvq.models import Tokenizer
+from loopyvq.pretrained import DEFAULT_MODEL
 
-__all__ = ["add_device", "add_model", "add_stop", "add_strict", "load_model", "open_device"]
+__all__ = [
+    "add_codec_model",
+    "add_device",
+    "add_model",
+    "add_stop",
+    "add_strict",
+    "load_model",
+    "open_device",
+]
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
     """Let a command take a model."""
     parser.add_argument(
         "model", metavar="MODEL", help="a model file, or the folder of a training run"
+    )
+
+
+def add_codec_model(parser: argparse.ArgumentParser) -> None:
+    """Let a command on compressed files take a model, by default the one that comes along."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="MODEL",
+        help="the tokenizer of images: a file, a run, or a name (default: %(default)s, which comes "
+        "with loopyvq; see loopyvq models)",
     )
 
 
@@ -50,11 +70,12 @@ def add_stop(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_model(arguments: argparse.Namespace) -> "Tokenizer":
+def load_model(arguments: argparse.Namespace, label_maps: bool = False) -> "Tokenizer":
     """Load the model that a command was given.
 
     Args:
         arguments: with ``model``, ``device`` and perhaps ``stop`` and ``min_length``.
+        label_maps: whether a tokenizer of label maps will do.
 
     Returns:
         The tokenizer, in evaluation mode.
@@ -68,7 +89,8 @@ def load_model(arguments: argparse.Namespace) -> "Tokenizer":
 
     tokenizer = load_tokenizer(arguments.model, open_device(arguments.device))
     channels = tokenizer.config.image_channels
-    if channels not in (1, 3) or getattr(tokenizer.config, "label_maps", False):
+    takes_images = channels in (1, 3) and not tokenizer.config.label_maps
+    if not takes_images and not (label_maps and tokenizer.config.label_maps):
         raise ConfigError(
             f"{arguments.model} takes label maps or others of {channels} channels, not images: "
             f"use it from Python"

@@ -1,38 +1,61 @@
 """``loopyvq evaluate rd``: rate and distortion of real files, beside the codecs everybody has."""
 
 import argparse
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from loopyvq.cli.inputs import open_codec
 from loopyvq.cli.options import add_device, add_strict, open_device
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from loopyvq.evaluation.rd_points import RdPoint
+    from loopyvq.evaluation.rd_systems import Reading
 
 _EXAMPLES = """\
 examples:
-  loopyvq rd --data kodak.zip --model runs/first --out rd
-  loopyvq rd --data kodak.zip --model loop --model depth=runs/fixed --baselines jpeg webp
+  loopyvq evaluate rd --data kodak.zip --model runs/first --out rd
+  loopyvq evaluate rd --data kodak.zip --model loop=runs/first --fixed-depth cut=runs/first \\
+      --fixed-depth RVQ=runs/fixed --baselines jpeg webp
+  loopyvq evaluate rd --points rd.csv --out again
 
-Every file is written by one process and decoded by a fresh one. A model given as depth=PATH is
-cut to its first 1, 2, ... tokens per site. Writes OUT.csv and OUT.png, and prints the comparison.
+Every file is written by one process and decoded by a fresh one. Fit the tables of all models first
+(loopyvq tables, with --fixed-depth for what is read so). Writes OUT.csv, OUT.png and OUT.html, and
+prints the comparison with the first system.
 """
-_THRESHOLDS = (1.4, 1.0, 0.75, 0.5, 0.35, 0.25, 0.17, 0.11, 0.06)
+
+
+class _Asked(NamedTuple):
+    name: str
+    path: str
+    fixed_depth: bool
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("--data", required=True, metavar="PATH", help="images")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", metavar="PATH", help="images")
+    source.add_argument("--points", metavar="CSV", help="only report on points of an earlier run")
     parser.add_argument(
-        "--model", action="append", default=[], metavar="MODEL", help="a tokenizer; may be repeated"
+        "--model",
+        action="append",
+        dest="asked",
+        default=[],
+        type=_asked(fixed_depth=False),
+        metavar="[NAME=]MODEL",
+        help="a tokenizer, read at all thresholds; may be repeated",
+    )
+    parser.add_argument(
+        "--fixed-depth",
+        action="append",
+        dest="asked",
+        type=_asked(fixed_depth=True),
+        metavar="[NAME=]MODEL",
+        help="a tokenizer, cut to the first 1, 2, ... tokens of every site; may be repeated",
     )
     parser.add_argument(
         "--baselines",
@@ -41,13 +64,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="default: all of jpeg webp avif jpeg2000",
     )
+    parser.add_argument("--thresholds", type=float, nargs="+", metavar="T", help="default: ten")
     parser.add_argument(
-        "--thresholds", type=float, nargs="+", default=list(_THRESHOLDS), metavar="T"
-    )
-    parser.add_argument(
-        "--stop", choices=("threshold", "rate_distortion"), default="rate_distortion"
+        "--stop",
+        nargs="+",
+        choices=("threshold", "rate_distortion", "in_context"),
+        default=["rate_distortion"],
+        help="stop rules, a curve for each (default: rate_distortion)",
     )
     parser.add_argument("--bound", action="store_true", help="promise the threshold at every site")
+    parser.add_argument("--lpips", metavar="PATH", help="weights of LPIPS, to measure it as well")
+    parser.add_argument(
+        "--most-bpp",
+        type=float,
+        default=0.5,
+        metavar="R",
+        help="average gains up to this rate (default: %(default)s)",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--out", default="rd", metavar="NAME", help="default: %(default)s")
     add_device(parser)
@@ -55,93 +88,126 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
-    """Measure curves."""
-    from itertools import islice
-
+    """Measure curves and report on them."""
     from loopyvq.checkpoint import write_atomically
+    from loopyvq.errors import DataError
+    from loopyvq.evaluation.rd_page import render_page
+    from loopyvq.evaluation.rd_points import measures_in, points_from_csv, points_to_csv
+    from loopyvq.evaluation.rd_report import cells_of, compare_systems, plot_curves
+
+    if arguments.points is not None:
+        points = points_from_csv(_read(arguments.points))
+    else:
+        points = list(_measure(arguments))
+        write_atomically(Path(f"{arguments.out}.csv"), points_to_csv(points).encode())
+    if not points:
+        raise DataError("there is no readable image to evaluate")
+    plot_curves(points, f"{arguments.out}.png")
+    source, most_bpp = Path(arguments.points or arguments.data).name, arguments.most_bpp
+    page = render_page(points, source, _command(arguments), most_bpp)
+    write_atomically(Path(f"{arguments.out}.html"), page.encode())
+    for measure in measures_in(points):
+        rows = compare_systems(points, measure, most_bpp)
+        print(_markdown(cells_of(rows, measure)), end="\n\n")
+
+
+def _measure(arguments: argparse.Namespace) -> "Iterator[RdPoint]":
+    from tqdm import tqdm
+
     from loopyvq.data import open_image_set
-    from loopyvq.errors import ConfigError, DataError
+    from loopyvq.errors import ConfigError
     from loopyvq.evaluation.rd_baselines import BASELINES
-    from loopyvq.evaluation.rd_points import points_to_csv
-    from loopyvq.evaluation.rd_report import compare_systems, plot_curves
+    from loopyvq.evaluation.rd_run import measure_systems
 
     unknown = set(arguments.baselines) - set(BASELINES)
-    if unknown or not (arguments.model or arguments.baselines):
+    if unknown or not (arguments.asked or arguments.baselines):
         raise ConfigError(f"--baselines must be of {', '.join(BASELINES)}, got {sorted(unknown)}")
-    channels = 3
-    if arguments.model:
-        model = arguments.model[0].removeprefix("depth=")
-        codec = open_codec(model, str(open_device(arguments.device)))
-        channels = codec.tokenizer.config.image_channels
-    source = open_image_set(arguments.data, channels=channels, strict=arguments.strict)
-    images = dict(islice(source.images(), arguments.limit))
-    if not images:
-        raise DataError("there is no readable image to evaluate")
-    points = [
-        *(point for model in arguments.model for point in _model_points(model, images, arguments)),
-        *_baseline_points(arguments.baselines, images),
-    ]
-    write_atomically(Path(f"{arguments.out}.csv"), points_to_csv(points).encode())
-    plot_curves(points, f"{arguments.out}.png")
-    for measure in ("psnr_db", "ms_ssim"):
-        print(compare_systems(points, measure), end="\n\n")
+    if arguments.limit is not None and arguments.limit < 1:
+        raise ConfigError(f"--limit must be at least 1, got {arguments.limit}")
+    device = str(open_device(arguments.device))
+    readings, channels = _readings(arguments)
+    images = open_image_set(arguments.data, channels=channels, strict=arguments.strict)
+    count = min(len(images), arguments.limit or len(images))
+    some = tqdm(
+        islice(images.images(), count), total=count, unit="image", leave=False, disable=None
+    )
+    lpips = None if arguments.lpips is None else _open_lpips(arguments.lpips, device)
+    yield from measure_systems(
+        iter(some), readings, arguments.baselines, device=device, lpips=lpips
+    )
 
 
-def _model_points(
-    model: str, images: "dict[str, Tensor]", arguments: argparse.Namespace
-) -> "Iterator[RdPoint]":
-    """Write all files of a model, decode them in a fresh process and measure."""
-    from tqdm import tqdm
+def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
+    """Give the curves to measure, and how many channels the models take."""
+    from loopyvq.checkpoint import load_tokenizer
+    from loopyvq.errors import ConfigError
+    from loopyvq.evaluation.rd_systems import THRESHOLDS, Reading
 
-    from loopyvq.data import decode_image
-    from loopyvq.evaluation.rd_points import measure_point
-
-    path = model.removeprefix("depth=")
-    with tempfile.TemporaryDirectory() as folder:
-        files = Path(folder) / "files"
-        files.mkdir()
-        made = list(_write_files(model, images, arguments, files))
-        words = ["decompress", str(files), "--model", path, "--out", str(Path(folder) / "decoded")]
-        command = [sys.executable, "-m", "loopyvq", *words, "--device", arguments.device]
-        subprocess.run(command, check=True, capture_output=True)
-        for name, setting, file in tqdm(made, unit="file", leave=False, disable=None):
-            blob = (Path(folder) / "decoded" / f"{file.stem}.png").read_bytes()
-            image = images[name]
-            decoded = decode_image(blob, name, channels=int(image.shape[0]))
-            yield measure_point(model, setting, name, file.stat().st_size, decoded, image)
-
-
-def _write_files(
-    model: str, images: "dict[str, Tensor]", arguments: argparse.Namespace, folder: Path
-) -> Iterator[tuple[str, str, Path]]:
-    from loopyvq.coding import read_container, write_container
-
-    path = model.removeprefix("depth=")
-    codec = open_codec(path, str(open_device(arguments.device)))
-    for number, (name, image) in enumerate(images.items()):
-        if path != model:
-            data = codec.compress(image, 0.0, stop="threshold", bound=False)
-            header, chunks = read_container(data)
-            blobs = {
-                f"{count} turns": write_container(header, chunks[:count])
-                for count in range(1, len(chunks) + 1)
-            }
-        else:
-            options = {"stop": arguments.stop, "bound": arguments.bound}
-            blobs = {f"{t:g}": codec.compress(image, t, **options) for t in arguments.thresholds}
-        for index, (setting, blob) in enumerate(blobs.items()):
-            file = folder / f"{number:05}_{index:03}.lvq"
-            file.write_bytes(blob)
-            yield name, setting, file
+    thresholds, readings, channels = tuple(arguments.thresholds or THRESHOLDS), [], set()
+    for name, path, fixed_depth in arguments.asked:
+        config = load_tokenizer(path).config
+        channels.add(config.image_channels)
+        if fixed_depth or config.quantizer.threshold == 0:
+            readings.append(Reading(name, Path(path), fixed_depth=True))
+            continue
+        for stop in arguments.stop:
+            label = name if len(arguments.stop) == 1 else f"{name}, {stop} stop"
+            readings.append(Reading(label, Path(path), False, thresholds, stop, arguments.bound))
+    if len({reading.name for reading in readings}) < len(readings) or len(channels) > 1:
+        raise ConfigError(
+            "all models must take the same channels and have names: --model NAME=PATH"
+        )
+    return readings, channels.pop() if channels else 3
 
 
-def _baseline_points(names: Sequence[str], images: "dict[str, Tensor]") -> "Iterator[RdPoint]":
-    from tqdm import tqdm
+def _open_lpips(path: str, device: str) -> "Callable[[Tensor, Tensor], float]":
+    import torch
 
-    from loopyvq.evaluation.rd_baselines import baseline_files
-    from loopyvq.evaluation.rd_points import measure_point
+    from loopyvq.data import to_float
+    from loopyvq.training.perceptual_weights import load_lpips
 
-    jobs = [(system, name) for system in names for name in images]
-    for system, name in tqdm(jobs, unit="image", leave=False, disable=None):
-        for setting, num_bytes, decoded in baseline_files(system, images[name]):
-            yield measure_point(system, setting, name, num_bytes, decoded, images[name])
+    distance = load_lpips(path).to(device)
+
+    @torch.no_grad()
+    def measure(image: "Tensor", reference: "Tensor") -> float:
+        pair = (to_float(pixels.to(device)).unsqueeze(0) for pixels in (image, reference))
+        return float(distance(*pair))
+
+    return measure
+
+
+def _asked(fixed_depth: bool) -> Callable[[str], _Asked]:
+    def parse(word: str) -> _Asked:
+        name, equals, path = word.partition("=")
+        return _Asked(name, path, fixed_depth) if equals else _Asked(word, word, fixed_depth)
+
+    return parse
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    words = ["loopyvq evaluate rd"]
+    if arguments.points is not None:
+        return shlex.join(["loopyvq", "evaluate", "rd", "--points", Path(arguments.points).name])
+    words.append(f"--data {shlex.quote(Path(arguments.data).name)}")
+    for name, path, fixed_depth in arguments.asked:
+        option = "--fixed-depth" if fixed_depth else "--model"
+        words.append(f"{option} {shlex.quote(f'{name}={Path(path).name}')}")
+    words.append(f"--stop {' '.join(arguments.stop)}")
+    words.append(f"--baselines {' '.join(arguments.baselines)}")
+    if arguments.thresholds:
+        words.append(f"--thresholds {' '.join(f'{value:g}' for value in arguments.thresholds)}")
+    return " \\\n    ".join(words)
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    written = [f"| {' | '.join(cells)} |" for cells in lines]
+    return "\n".join([written[0], "|---|" + "---:|" * (len(lines[0]) - 1), *written[1:]])
+
+
+def _read(path: str) -> str:
+    from loopyvq.errors import DataError
+
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error

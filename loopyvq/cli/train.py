@@ -9,6 +9,7 @@ from typing import Any
 from loopyvq.errors import ConfigError
 
 TAKES_OPTIONS = True
+KINDS = ("tokenizer", "vqgan", "segmentation", "prior")
 
 _EXAMPLES = """\
 examples:
@@ -16,31 +17,38 @@ examples:
   loopyvq train tokenizer configs/small.yaml --data photos.zip --run.steps 2000
   loopyvq train tokenizer --resume runs/first
   loopyvq train vqgan configs/vqgan_small.yaml --data photos/ --out runs/gan
+  loopyvq train segmentation configs/segmentation_facades.yaml --data cmp_facades_pairs.zip
+  loopyvq train prior configs/prior_small.yaml --data shards/photos --out runs/prior
+  loopyvq train prior configs/prior_small.yaml --data photos/ --tokenizer runs/first
   torchrun --nproc-per-node 2 -m loopyvq train tokenizer --data photos/ --run.devices 2
 
 Every option of the config can be set by its dotted name, such as
   --tokenizer.quantizer.max_depth 12  --budget.kind depth  --optim.learning_rate 5e-4
-`loopyvq train tokenizer --show-config` prints them all with their values; docs/training.md
-and docs/gan_training.md explain them.
+`loopyvq train tokenizer --show-config` prints them all with their values; docs/training.md,
+docs/gan_training.md, docs/prior_training.md and docs/data.md explain them.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.epilog = _EXAMPLES
-    parser.add_argument("what", choices=("tokenizer", "vqgan"), help="what to train")
+    parser.add_argument("what", choices=KINDS, help="what to train")
     parser.add_argument(
         "config", nargs="?", metavar="CONFIG", help="YAML file of options (see configs/)"
     )
     parser.add_argument(
         "--data",
         metavar="PATH",
-        help="image folder, zip or tar archive, idx file, text file of paths, one image, or the "
-        "word 'samples' for the photographs that come with scikit-image",
+        help="image folder, zip or tar archive, folder in an archive (a.zip/train), idx file, text "
+        "file of paths, one image, or the word 'samples' for the photographs that come with "
+        "scikit-image; for a prior also shards of tokens",
     )
-    parser.add_argument("--out", metavar="DIR", help="default: runs/tokenizer or runs/vqgan")
+    parser.add_argument("--out", metavar="DIR", help="default: runs/ and what is trained")
     parser.add_argument(
         "--resume", metavar="DIR", help="continue the run in DIR with its own config and data"
+    )
+    parser.add_argument(
+        "--tokenizer", metavar="MODEL", help="for a prior whose data are images, not shards"
     )
     parser.add_argument("--accelerator", choices=("auto", "cpu", "cuda"), help="where to train")
     parser.add_argument(
@@ -53,20 +61,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress bar")
     parser.add_argument(
+        "--tables",
+        type=int,
+        default=200,
+        metavar="N",
+        help="for a tokenizer: images to fit the entropy tables of `loopyvq compress` to at the "
+        "end (default: %(default)s; 0: none)",
+    )
+    parser.add_argument(
         "--show-config", action="store_true", help="print the whole config as YAML and stop"
     )
 
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
-    """Train a tokenizer, alone or against a discriminator."""
-    if arguments.what == "vqgan":
-        from loopyvq.training import VqganTrainingConfig, train_vqgan
+    """Train a tokenizer, alone or against a discriminator, or a prior of its tokens."""
+    from loopyvq import training
 
-        _train(arguments, options, VqganTrainingConfig, train_vqgan)
-    else:
-        from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
-
-        _train(arguments, options, TokenizerTrainingConfig, train_tokenizer)
+    kinds: dict[str, tuple[type[Any], Callable[..., Path]]] = {
+        "tokenizer": (training.TokenizerTrainingConfig, training.train_tokenizer),
+        "vqgan": (training.VqganTrainingConfig, training.train_vqgan),
+        "segmentation": (training.SegmentationTrainingConfig, training.train_segmentation),
+        "prior": (training.PriorTrainingConfig, training.train_prior),
+    }
+    _train(arguments, options, *kinds[arguments.what])
 
 
 def _train(
@@ -109,7 +126,23 @@ def _train(
             file=sys.stderr,
         )
         raise
+    if arguments.what == "tokenizer" and arguments.tables > 0:
+        _fit_tables(best, data, arguments)
     print(f"best model: {best}")
+
+
+def _fit_tables(model: Path, data: str, arguments: argparse.Namespace) -> None:
+    """Make files small, once: files made with other tables could not be read any more."""
+    import os
+
+    from loopyvq.checkpoint import load_tokenizer
+    from loopyvq.cli.tables import fit_to_data
+
+    if os.environ.get("RANK", "0") != "0":
+        return
+    wanted = {"model": model, "data": data, "limit": arguments.tables, "out": None}
+    wanted |= {"fixed_depth": None, "strict": arguments.strict}
+    fit_to_data(load_tokenizer(model), argparse.Namespace(**wanted))
 
 
 def _run_options(arguments: argparse.Namespace) -> list[str]:
@@ -119,6 +152,8 @@ def _run_options(arguments: argparse.Namespace) -> list[str]:
         value = getattr(arguments, name)
         if value is not None:
             words += [f"--run.{name}", value]
+    if arguments.tokenizer is not None:
+        words += ["--images.tokenizer", arguments.tokenizer]
     return words
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loopyvq.cli.inputs import input_files, open_codec, read_array, read_codes, read_file
-from loopyvq.cli.options import add_device, open_device
+from loopyvq.cli.options import add_codec_model, add_device, open_device
 
 _EXAMPLES = """\
 examples:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.epilog = _EXAMPLES
     parser.add_argument("files", nargs="+", metavar="FILE", help=".lvq files, or folders of them")
-    parser.add_argument("--model", metavar="MODEL", help="the tokenizer; needed for images")
+    add_codec_model(parser)
     parser.add_argument("--original", metavar="PATH", help="what one file was made from")
     parser.add_argument("--codebook", metavar="FILE", help="of arrays that do not store theirs")
     add_device(parser)
@@ -51,16 +51,12 @@ def verify_file(path: Path, arguments: argparse.Namespace) -> str:
 
     Raises:
         BitstreamError: the file cannot be decoded, or does not keep its promise.
-        ConfigError: it is an image, and there is no model.
     """
     from loopyvq.coding import read_container
-    from loopyvq.errors import ConfigError
 
     data = read_file(path)
     if not read_container(data).header.channels:
         return _verify_array(data, arguments)
-    if arguments.model is None:
-        raise ConfigError("images need the model they were made with: give it with --model")
     return _verify_image(data, arguments)
 
 
@@ -73,8 +69,9 @@ def _verify_image(data: bytes, arguments: argparse.Namespace) -> str:
     codec.decompress(data)
     found = f"decodes, {sites.tokens.lengths.numel()} sites, {sites.num_escaped} with a remainder"
     if arguments.original is None:
-        promise = "a" if sites.is_bounded else "no"
-        return f"{found}; it makes {promise} promise of its threshold {sites.header.threshold:.4g}"
+        if sites.bound is None:
+            return f"{found}; it makes no promise"
+        return f"{found}; it promises an error of at most {sites.bound:.6g}"
     images = open_image_set(arguments.original, channels=sites.header.channels, strict=True)
     if len(images) != 1:
         raise ConfigError(f"--original must be one image, {arguments.original} holds {len(images)}")
@@ -83,7 +80,9 @@ def _verify_image(data: bytes, arguments: argparse.Namespace) -> str:
         f"{found}; worst site {checked.worst:.6g}, threshold {checked.threshold:.6g}, "
         f"{100 * checked.share_within:.3f} % within"
     )
-    if checked.is_bounded and checked.worst > checked.threshold:
+    if checked.bound is not None:
+        verdict += f", promised {checked.bound:.6g}"
+    if checked.bound is not None and checked.worst > checked.bound:
         raise BitstreamError(f"the bound is not kept: {verdict}")
     return verdict
 

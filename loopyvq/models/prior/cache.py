@@ -94,7 +94,7 @@ class KeyValueCache:
         chosen.memory[..., used, :] = self.memory[..., used, :].index_select(1, index)
         chosen.layers = [chosen.memory[layer] for layer in range(len(self.layers))]
         chosen.length = self.length
-        chosen.plan = None
+        chosen.plan = None  # fewer sequences may go another way
         return chosen
 
     def reset(self) -> None:

@@ -18,7 +18,7 @@ __all__ = ["CompiledPlan", "can_compile"]
 
 # One sequence waits for the memory, small ones for the calls; more, or with threads to share the
 # work, are faster by matrix products.
-_MOST_FEATURES = 1024
+_MOST_FEATURES = 2048
 _MOST_THREADS = 2
 
 
@@ -66,8 +66,9 @@ class CompiledPlan:
             norms = (*_arrays(module.norm_attention), *_arrays(module.norm_mlp))
             linears = (module.attention.qkv, module.attention.out, module.mlp[0], module.mlp[2])
             self._blocks.append((norms, sum((_arrays(linear) for linear in linears), ())))
-        self._last: Any = transformer.norm
-        self._centred = isinstance(transformer.norm, nn.LayerNorm)
+        last: Any = transformer.norm
+        self._last, self._eps = _arrays(last), last.eps
+        self._centred = isinstance(last, nn.LayerNorm)
         self._none = np.zeros((2, 1), np.float32)
 
     def step(self, features: Tensor, rotary: Rotary | None, cache: KeyValueCache) -> Tensor:
@@ -82,15 +83,16 @@ class CompiledPlan:
             Normalized features, ``b 1 d``.
         """
         rows = features[:, 0].numpy().copy()
-        at, eps = cache.length, self._last.eps
+        at, eps = cache.length, self._eps
         turns = self._none if rotary is None else torch.cat(rotary).numpy()
         for memory, (norms, linears) in zip(self._memory, self._blocks, strict=True):
             self._kernels.block(
                 rows, memory, at, turns, rotary is not None, norms, linears, eps, self._centred
             )
         cache.length = at + 1
-        seen: Tensor = self._last(torch.from_numpy(rows)).unsqueeze(1)
-        return seen
+        seen = np.empty_like(rows)
+        self._kernels.normalize(rows, *self._last, eps, self._centred, seen)
+        return torch.from_numpy(seen).unsqueeze(1)
 
 
 def _arrays(module: Any) -> tuple[Any, ...]:

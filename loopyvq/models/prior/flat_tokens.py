@@ -9,19 +9,16 @@ References:
     code.
 """
 
-from dataclasses import dataclass, field
-from typing import Literal, get_args
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
 from loopyvq.conditions import Condition
-from loopyvq.errors import ConfigError
-from loopyvq.models.prior.attention import Transformer, TransformerConfig
+from loopyvq.models.prior.attention import Transformer
 from loopyvq.models.prior.base import OnSite, Request, TokenNats
-from loopyvq.models.prior.condition_embedding import ConditionConfig, ConditionEmbedding
+from loopyvq.models.prior.condition_embedding import ConditionEmbedding
+from loopyvq.models.prior.flat_config import FlatTokensConfig
 from loopyvq.models.prior.flat_generation import FlatGeneration
 from loopyvq.models.prior.flat_grammar import Grammar, Reading, Sequences
 from loopyvq.models.prior.orders import site_order
@@ -29,59 +26,6 @@ from loopyvq.models.prior.sampling import SamplingConfig
 from loopyvq.tokens import Tokens
 
 __all__ = ["FlatTokensConfig", "FlatTokensPrior"]
-
-_Spelling = Literal["flat", "dummy", "run_length"]
-_Order = Literal["raster", "z_curve", "spiral_out", "spiral_in", "subsample", "random", "alternate"]
-
-
-@dataclass(frozen=True)
-class FlatTokensConfig:
-    """What a sequence is made of and how large the transformer is.
-
-    Attributes:
-        codebook_size: number of codes.
-        max_depth: largest length of a site.
-        min_length: least length of a site.
-        spelling: how tokens are written.
-        order: in which sites are read.
-        rows: most sites along the height.
-        columns: most sites along the width.
-        tied: whether symbols are read and predicted by the same weights.
-        embedding_dropout: share of the embeddings dropped while training.
-        transformer: its sizes.
-        condition: what is known of an image.
-    """
-
-    codebook_size: int = 512
-    max_depth: int = 8
-    min_length: int = 0
-    spelling: _Spelling = "flat"
-    order: _Order = "raster"
-    rows: int = 16
-    columns: int = 16
-    tied: bool = False
-    embedding_dropout: float = 0.0
-    transformer: TransformerConfig = field(default_factory=TransformerConfig)
-    condition: ConditionConfig = field(default_factory=ConditionConfig)
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in ("codebook_size", "max_depth", "rows", "columns"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.min_length <= self.max_depth:
-            raise ConfigError(
-                f"min_length must be within 0..{self.max_depth}, got {self.min_length}"
-            )
-        if not 0 <= self.embedding_dropout < 1:
-            raise ConfigError(
-                f"embedding_dropout must be within [0, 1), got {self.embedding_dropout}"
-            )
-        for name, known in (("spelling", _Spelling), ("order", _Order)):
-            if getattr(self, name) not in get_args(known):
-                raise ConfigError(
-                    f"{name} must be one of {', '.join(get_args(known))}, got {getattr(self, name)}"
-                )
 
 
 class FlatTokensPrior(nn.Module):
@@ -91,6 +35,7 @@ class FlatTokensPrior(nn.Module):
         config: what a sequence is made of.
 
     Example:
+        >>> from loopyvq.models.prior.attention import TransformerConfig
         >>> small = TransformerConfig(width=8, layers=1, heads=2)
         >>> prior = FlatTokensPrior(
         ...     FlatTokensConfig(codebook_size=5, max_depth=3, spelling="dummy", transformer=small)

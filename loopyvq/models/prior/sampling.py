@@ -1,6 +1,7 @@
 """From logits to symbols: temperature, what is left out, guidance, and one draw per row."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import torch
 from jaxtyping import Float, Int
@@ -56,8 +57,7 @@ class SamplingConfig:
 
     def of_stopping(self) -> "SamplingConfig":
         """Give how to choose lengths: at their own temperature, nothing left out."""
-        at = self.temperature if self.stop_temperature is None else self.stop_temperature
-        return replace(self, temperature=at, turn_temperatures=(), top_k=0, top_p=1.0, min_p=0.0)
+        return _of_stopping(self)
 
     def turn_temperature(self, turn: int) -> float:
         """Give the factor on the temperature of a turn's codes.
@@ -71,6 +71,13 @@ class SamplingConfig:
         if not self.turn_temperatures:
             return 1.0
         return self.turn_temperatures[min(turn, len(self.turn_temperatures) - 1)]
+
+
+@lru_cache(maxsize=16)
+def _of_stopping(sampling: SamplingConfig) -> SamplingConfig:
+    own = sampling.stop_temperature
+    at = sampling.temperature if own is None else own
+    return replace(sampling, temperature=at, turn_temperatures=(), top_k=0, top_p=1.0, min_p=0.0)
 
 
 def guide(

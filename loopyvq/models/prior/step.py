@@ -44,11 +44,11 @@ def step(
     Returns:
         Normalized features, ``b 1 d``.
     """
-    if can_compile(transformer, features):
-        if not isinstance(cache.plan, CompiledPlan):
-            cache.plan = CompiledPlan(transformer, cache)
+    if cache.plan is None and can_compile(transformer, features):
+        cache.plan = CompiledPlan(transformer, cache)
+    if isinstance(cache.plan, CompiledPlan):
         return cache.plan.step(features, rotary, cache)
-    if cache.plan is None or isinstance(cache.plan, CompiledPlan):
+    if cache.plan is None:
         cache.plan = [_layer(block) for block in transformer.blocks], _norm(transformer.norm)
     with no_autocast(features.device):
         return _step(transformer.config, features, rotary, cache)

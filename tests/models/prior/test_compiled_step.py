@@ -50,7 +50,7 @@ def test_a_cache_may_change_from_one_to_the_other(monkeypatch):
 def test_it_is_taken_where_it_pays(monkeypatch):
     transformer = transformer_of(TransformerConfig(width=16, layers=1, heads=2))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    few, many = torch.zeros(1, 1, 16), torch.zeros(65, 1, 16)
+    few, many = torch.zeros(1, 1, 16), torch.zeros(129, 1, 16)
     assert can_compile(transformer, few)
     assert not can_compile(transformer, many)
     assert not can_compile(transformer, few.double())

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from loopyvq.conditions import Condition
-from loopyvq.errors import ConfigError
 from loopyvq.models.prior.attention import TransformerConfig
 from loopyvq.models.prior.condition_embedding import ConditionConfig
 from loopyvq.models.prior.flat_grammar import FLAT_SPELLINGS
@@ -143,18 +142,3 @@ def test_what_does_not_fit_says_why():
         prior(Tokens(*(item[0] for item in tokens_of())))
     with pytest.raises(ValueError, match="not trained with places"):
         prior(tokens_of(least=1), Condition(places=torch.zeros(3, 3, 4, 2)))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"rows": 0}, "rows must be at least 1"),
-        ({"min_length": 4}, r"within 0\.\.3"),
-        ({"embedding_dropout": 1.0}, "embedding_dropout"),
-        ({"spelling": "depth_major"}, "spelling"),
-        ({"order": "hilbert"}, "order"),
-    ],
-)
-def test_configs_that_cannot_be_say_why(changes, message):
-    with pytest.raises((ConfigError, TypeError), match=message):
-        replace(SIZES, **changes)

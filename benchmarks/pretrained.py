@@ -1,0 +1,83 @@
+"""Make a model that comes with the package from a trained one.
+
+    python benchmarks/pretrained.py photo-f8 --model runs/bench-tokenizer/loop \
+        --data caltech101_more.zip --test kodak.zip
+
+Rounds the weights to bfloat16, drops what only training needs, fits entropy tables to images and
+writes the file that `loopyvq models` lists; then prints what its files are like, for its card.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from loopyvq.checkpoint import load_tokenizer
+from loopyvq.codec import Codec, fit_tables_to_images, save_tables
+from loopyvq.config import config_to_dict
+from loopyvq.data import ImageSet, Subset, open_image_set
+from loopyvq.metrics.distortion import measure_distortion
+from loopyvq.pretrained import PRETRAINED
+from loopyvq.tensor_file import write_tensors
+
+THRESHOLDS = (0.5, 0.3, 0.2, 0.13, 0.09, 0.06)
+STOP = "in_context"
+
+
+def rounded(model: Path, path: Path) -> None:
+    """Write a tokenizer with the weights of its networks in bfloat16."""
+    tokenizer = load_tokenizer(model)
+    tensors = {
+        name: item.to(torch.bfloat16) if is_of_networks(name, item) else item
+        for name, item in tokenizer.state_dict().items()
+    }
+    header = {"architecture": tokenizer.architecture, "config": config_to_dict(tokenizer.config)}
+    write_tensors(path, "tokenizer", tensors, **header, notes={})
+
+
+def is_of_networks(name: str, item: torch.Tensor) -> bool:
+    return item.dtype == torch.float32 and not name.startswith("quantizer.")
+
+
+def some(images: ImageSet, limit: int) -> list[torch.Tensor]:
+    order = np.random.default_rng(0).permutation(len(images))[:limit]
+    return [image for _, image in Subset(images, sorted(order.tolist())).images()]
+
+
+def report(path: Path, images: ImageSet) -> None:
+    """Print real sizes and distortions, means over images."""
+    codec = Codec.load(path)
+    print("| threshold | bits/pixel | PSNR dB | SSIM | MS-SSIM |\n|---:|---:|---:|---:|---:|")
+    for threshold in THRESHOLDS:
+        rows = []
+        for _, image in images.images():
+            data = codec.compress(image, threshold, stop=STOP, bound=False)
+            found = measure_distortion(codec.decompress(data), image)
+            rate = 8 * len(data) / (image.shape[1] * image.shape[2])
+            rows.append((rate, found.psnr_db, found.ssim, found.ms_ssim))
+        rate, psnr, ssim, ms_ssim = np.mean(rows, axis=0)
+        print(f"| {threshold} | {rate:.3f} | {psnr:.2f} | {ssim:.3f} | {ms_ssim:.3f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=PRETRAINED)
+    parser.add_argument("--model", type=Path, required=True, help="the trained tokenizer")
+    parser.add_argument("--data", required=True, help="images to fit the tables to")
+    parser.add_argument("--test", help="images to measure")
+    parser.add_argument("--limit", type=int, default=400, help="images to fit to")
+    options = parser.parse_args()
+    path = PRETRAINED[options.name].weights
+    rounded(options.model, path)
+    tables = fit_tables_to_images(
+        load_tokenizer(path), some(open_image_set(options.data), options.limit)
+    )
+    save_tables(path, tables)
+    print(f"{path.name}: {path.stat().st_size:,} bytes")
+    if options.test:
+        report(path, open_image_set(options.test))
+
+
+if __name__ == "__main__":
+    main()

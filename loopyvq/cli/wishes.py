@@ -1,0 +1,165 @@
+"""What shall be drawn, from the words of the command line."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from loopyvq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from loopyvq.conditions import Condition
+    from loopyvq.generation import ImagePrior
+    from loopyvq.models.prior.base import Request
+    from loopyvq.pretokenize import KnownConfig
+
+__all__ = ["add_wishes", "read_known", "wanted_classes", "wished_request"]
+
+_PREFIX = "--condition."
+
+
+def add_wishes(parser: argparse.ArgumentParser) -> None:
+    """Let a command say what its images shall be."""
+    known = parser.add_argument_group("what the images shall be")
+    known.add_argument(
+        "--class",
+        dest="classes",
+        action="append",
+        metavar="NAME",
+        help="a class by name or number; may be repeated (default: all in turn)",
+    )
+    known.add_argument(
+        "--condition", metavar="IMAGES", help="images, or label maps, that tell the condition"
+    )
+    known.add_argument(
+        "--condition-tokenizer", default="", metavar="MODEL", help="as for `loopyvq pretokenize`"
+    )
+    known.add_argument("--condition-cells", type=int, default=1, metavar="N", help="the same")
+    known.add_argument(
+        "--paint", metavar="IMAGE", help="where detail goes: white for the most tokens"
+    )
+
+
+def wanted_classes(
+    arguments: argparse.Namespace, model: "ImagePrior", count: int
+) -> "Tensor | None":
+    """Say of which class every image shall be.
+
+    Args:
+        arguments: with ``classes``.
+        model: knows the classes.
+        count: number of images.
+
+    Returns:
+        Their numbers, or nothing for a prior without classes.
+
+    Raises:
+        ValueError: there is no such class.
+    """
+    from loopyvq.generation import class_numbers, classes_in_turn
+
+    chosen = class_numbers(arguments.classes, model.source) if arguments.classes else None
+    return classes_in_turn(model.source, count, chosen).classes
+
+
+def wished_request(
+    arguments: argparse.Namespace,
+    options: Sequence[str],
+    model: "ImagePrior",
+    size: tuple[int, int],
+    classes: "Tensor | None",
+    count: int,
+) -> "Request":
+    """Say what shall be drawn.
+
+    Args:
+        arguments: of `add_wishes`.
+        options: how the condition is written in its files.
+        model: draws the images.
+        size: of the images, in pixels.
+        classes: class of each.
+        count: number of images.
+
+    Returns:
+        The request.
+
+    Raises:
+        LoopyVQError: a file cannot be read or does not fit the prior.
+        ValueError: the size cannot be.
+    """
+    from loopyvq.data import open_image_set
+    from loopyvq.generation import lengths_of_picture, told_places
+    from loopyvq.models.prior.base import Request
+
+    grid = model.grid_of(size)
+    condition = told_places(model, grid, count)._replace(classes=classes)
+    if arguments.condition:
+        told = _told(arguments, options, model, size, count)
+        condition = condition._replace(symbols=told.symbols)
+    elif options:
+        raise ConfigError(f"unknown option {options[0]} (see loopyvq sample --help)")
+    painted = None
+    if arguments.paint:
+        picture = open_image_set(arguments.paint, channels=1, strict=True).read(0)
+        painted = lengths_of_picture(picture, model.source, grid, count)
+    return Request(grid, count, condition, painted=painted)
+
+
+def read_known(
+    kind: str, options: Sequence[str], tokenizer: str, cells: int, maps: str = ""
+) -> "KnownConfig":
+    """Read how a condition is written in its files.
+
+    Args:
+        kind: of the condition.
+        options: words such as ``--condition.half right``.
+        tokenizer: the model whose codes tell it, if there is one.
+        cells: labels along a site's side.
+        maps: where the maps are, if the options do not say.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: an option is unknown, or the parts do not belong together.
+    """
+    from loopyvq.config import parse_config
+    from loopyvq.data import ConditionDataConfig
+    from loopyvq.pretokenize import KnownConfig
+
+    for word in options:
+        if word.startswith("--") and not word.startswith(_PREFIX):
+            raise ConfigError(f"unknown option {word}: those of a condition begin with {_PREFIX}")
+    words = [
+        f"--{word.removeprefix(_PREFIX)}" if word.startswith("--") else word for word in options
+    ]
+    values = {"kind": kind}
+    if maps and not any(word.startswith(("--half", "--maps")) for word in words):
+        values["maps"] = maps
+    return KnownConfig(parse_config(ConditionDataConfig, values, words), tokenizer, cells)
+
+
+def _told(
+    arguments: argparse.Namespace,
+    options: Sequence[str],
+    model: "ImagePrior",
+    size: tuple[int, int],
+    count: int,
+) -> "Condition":
+    """Read the maps that tell the condition."""
+    from loopyvq.checkpoint import prior_file
+    from loopyvq.generation import maps_of_images
+
+    source = model.source
+    if not source.symbols:
+        raise ConfigError(
+            f"{arguments.prior} was trained without a map as its condition: leave --condition out"
+        )
+    tokenizer = arguments.condition_tokenizer
+    if not tokenizer and source.condition_path:
+        tokenizer = str(prior_file(arguments.prior).parent / source.condition_path)
+    # Label maps may come alone: then they stand for the images as well.
+    maps = arguments.condition if source.condition in ("segmentation", "depth") else ""
+    known = read_known(source.condition, options, tokenizer, arguments.condition_cells, maps)
+    return maps_of_images(arguments.condition, known, model, size, count)

@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from loopyvq.conditions import Condition
+from loopyvq.models.prior.base import Request
+from loopyvq.models.prior.condition_embedding import ConditionConfig
+from loopyvq.models.prior.sampling import SamplingConfig
+
+
+@pytest.fixture(autouse=True)
+def _without_gradients():
+    with torch.no_grad():
+        yield
+
+
+def test_images_do_not_depend_on_the_size_of_their_batch(prior_of):
+    prior = prior_of(condition=ConditionConfig(classes=4))
+    condition = Condition(classes=torch.arange(4))
+    generator = torch.Generator().manual_seed(7)
+    whole = prior.generate(Request((3, 3), 4, condition), SamplingConfig(), generator)
+    generator = torch.Generator().manual_seed(7)
+    for image in range(4):
+        one = condition.select(torch.tensor([image]))
+        alone = prior.generate(Request((3, 3), 1, one), SamplingConfig(), generator)
+        assert torch.equal(alone.codes[0], whole.codes[image])
+
+
+@pytest.mark.parametrize("lengths", ["inside", "first"])
+def test_known_sites_stay_and_others_follow(prior_of, random_tokens, lengths):
+    prior = prior_of(lengths=lengths)
+    known = random_tokens(batch=2, grid=(3, 3))
+    mask = torch.rand(2, 3, 3) < 0.5
+    mask[:, 0] = True
+    drawn = prior.generate(
+        Request((3, 3), 2, None, known, mask), SamplingConfig(), torch.Generator()
+    ).validate(3)
+    assert torch.equal(drawn.codes[mask], known.codes[mask])
+    assert not torch.equal(drawn.codes, known.codes)
+
+
+def test_painted_lengths_are_followed(prior_of):
+    prior = prior_of(lengths="first")
+    painted = torch.tensor([[[0, 1], [2, 0]]])
+    request = Request((2, 2), 1, painted=painted)
+    drawn = prior.generate(request, SamplingConfig(), torch.Generator()).validate(3)
+    assert torch.equal(drawn.lengths, painted)
+    with pytest.raises(ValueError, match=r"within 0\.\.2, got 1\.\.3"):
+        prior.generate(request._replace(painted=painted + 1), SamplingConfig(), torch.Generator())
+    with pytest.raises(ValueError, match='"first"'):
+        prior_of().generate(request, SamplingConfig(), torch.Generator())
+
+
+@pytest.mark.parametrize("min_length", [0, 1])
+def test_a_budget_is_met(prior_of, min_length):
+    prior = prior_of(rows=16, columns=16, min_length=min_length, max_depth=8)
+    for wanted in (400, 900, 1500):
+        sampling = SamplingConfig(length_budget=wanted)
+        drawn = prior.generate(Request((16, 16), 2), sampling, torch.Generator().manual_seed(1))
+        spent = drawn.lengths.sum(dim=(1, 2))
+        assert bool(((spent - wanted).abs() <= 0.05 * wanted + 8).all()), (wanted, spent)
+
+
+def test_known_sites_are_part_of_the_budget(prior_of, random_tokens):
+    prior = prior_of(rows=16, columns=16, max_depth=8)
+    known = random_tokens(batch=1, grid=(16, 16), depth=8)
+    mask = torch.zeros(1, 16, 16, dtype=torch.bool)
+    mask[:, :8] = True
+    wanted = int(known.lengths[:, :8].sum()) + 100
+    request = Request((16, 16), 1, None, known, mask)
+    drawn = prior.generate(request, SamplingConfig(length_budget=wanted), torch.Generator())
+    assert abs(drawn.num_tokens - wanted) <= 25
+
+
+def test_progress_is_told_site_by_site(prior_of):
+    seen = []
+    prior_of().generate(
+        Request((2, 2), 1),
+        SamplingConfig(),
+        torch.Generator(),
+        lambda done, tokens: seen.append((done, tokens.lengths.shape)),
+    )
+    assert seen == [(done, (1, 2, 2)) for done in range(1, 5)]
