@@ -14,12 +14,14 @@ import time
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from loopyvq.checkpoint import load_tokenizer
 from loopyvq.config import parse_config, read_yaml
-from loopyvq.data import ImageSet, open_image_set, split, to_float, to_pil, to_uint8
+from loopyvq.data import open_image_set, split, to_float, to_pil, to_uint8
+from loopyvq.evaluation.classifier import ClassifierConfig, features_of
+from loopyvq.evaluation.classifier_training import load_images, share_right, train_classifier
+from loopyvq.metrics.frechet import frechet_distance
 from loopyvq.models import Tokenizer
 from loopyvq.pictures import sheet
 from loopyvq.training import VqganTrainingConfig, train_vqgan
@@ -27,52 +29,6 @@ from loopyvq.training.budget import fixed_budget
 
 LENGTHS = (1.0, 2.0, 3.0)
 PIXELS_ALONE = ("--adversarial.start_step", "100000000", "--adversarial.lead_steps", "0")
-
-
-class Classifier(nn.Module):
-    """Three halvings, then the mean over all places."""
-
-    def __init__(self, num_classes: int, width: int = 32) -> None:
-        super().__init__()
-        layers: list[nn.Module] = []
-        before = 3
-        for after in (width, 2 * width, 4 * width, 4 * width):
-            layers += [nn.Conv2d(before, after, 3, 2, 1), nn.BatchNorm2d(after), nn.ReLU()]
-            before = after
-        self.trunk, self.head = nn.Sequential(*layers), nn.Linear(before, num_classes)
-
-    def features(self, images: Tensor) -> Tensor:
-        return self.trunk(images).mean(dim=(2, 3))
-
-
-def load(images: ImageSet) -> tuple[Tensor, Tensor]:
-    pixels = torch.stack([to_float(images.read(index)) for index in range(len(images))])
-    return pixels, torch.tensor([images.label(index) for index in range(len(images))])
-
-
-def train_classifier(pixels: Tensor, labels: Tensor, steps: int) -> Classifier:
-    torch.manual_seed(0)
-    model = Classifier(int(labels.max()) + 1)
-    optimizer = torch.optim.AdamW(model.parameters(), 3e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps)
-    for _ in range(steps):
-        chosen = torch.randint(len(pixels), (64,))
-        batch = pixels[chosen]
-        batch = batch.flip(3) if torch.rand(()) < 0.5 else batch
-        optimizer.zero_grad()
-        F.cross_entropy(model.head(model.features(batch)), labels[chosen]).backward()
-        optimizer.step()
-        schedule.step()
-    return model.eval()
-
-
-@torch.no_grad()
-def frechet(ours: Tensor, theirs: Tensor) -> float:
-    ours, theirs = ours.double(), theirs.double()
-    apart = (ours.mean(0) - theirs.mean(0)).square().sum()
-    first, second = ours.T.cov(), theirs.T.cov()
-    root = torch.linalg.eigvals(first @ second).real.clamp(min=0).sqrt().sum()
-    return float(apart + first.trace() + second.trace() - 2 * root)
 
 
 def sharpness(images: Tensor) -> float:
@@ -109,19 +65,18 @@ def main() -> None:
             started = time.monotonic()
             train_vqgan(config, training, arguments.out / name)
             print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
-    pixels, labels = load(held_out)
-    classifier = train_classifier(*load(training), arguments.classifier_steps)
-    with torch.no_grad():
-        wanted = classifier.features(pixels)
-        right = (classifier.head(wanted).argmax(1) == labels).float().mean()
-    print(f"classifier: {right:.3f} right on {len(pixels)} held-out images")
-    rows, pictures = [], [[to_uint8(image) for image in pixels[:8]]]
+    shown = load_images(held_out)
+    names = ClassifierConfig(Path(arguments.data).stem, class_names=training.class_names)
+    classifier = train_classifier(load_images(training), names, steps=arguments.classifier_steps)
+    right = share_right(classifier, shown)
+    print(f"{classifier.name}: {right:.3f} right on {len(shown.pixels)} held-out images")
+    pixels, wanted = to_float(shown.pixels), features_of(classifier, shown.pixels)
+    rows, pictures = [], [list(shown.pixels[:8])]
     for name in runs:
         tokenizer = load_tokenizer(arguments.out / name / "last.safetensors")
         for length in LENGTHS:
             found, mean_length = reconstruct(tokenizer, config, pixels, length)
-            with torch.no_grad():
-                distance = frechet(classifier.features(found), wanted)
+            distance = frechet_distance(features_of(classifier, to_uint8(found)), wanted)
             error = (found - pixels).square().mean(dim=(1, 2, 3))
             row = {
                 "run": name,

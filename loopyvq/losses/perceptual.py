@@ -52,7 +52,7 @@ class Vgg16Trunk(nn.Module):
             if level > 0:
                 features = F.max_pool2d(features, 2)
             for place in places:
-                features = F.relu(self.features[str(place)](features))
+                features = F.relu(self.features[str(place)](features), inplace=True)
             maps.append(features)
         return maps
 

@@ -18,14 +18,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from loopyvq.ops.similarity import (
+    SCALE_WEIGHTS,
+    WINDOW_SIZE,
+    scale_weights_for,
+    similarity_and_contrast,
+)
+
 __all__ = ["SCALE_WEIGHTS", "ms_ssim", "scale_weights_for", "ssim"]
 
-SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Exponents of the five scales, finest first (Wang 2003, section 3.2; they sum to 1.0001)."""
-
-_WINDOW_SIZE = 11
-_WINDOW_SIGMA = 1.5
-_K1, _K2 = 0.01, 0.03
 # x ** 0.0448 has an infinite slope at 0, and a zero would silence the gradient of other scales.
 _SMALLEST_BASE = 1e-6
 
@@ -60,7 +61,7 @@ def ssim(
     """
     _require_comparable(image, reference, data_range, num_scales=1)
     with torch.autocast(image.device.type, enabled=False):
-        similarity, _ = _similarity_and_contrast(_widen(image), _widen(reference), data_range)
+        similarity, _ = similarity_and_contrast(_widen(image), _widen(reference), data_range)
     return similarity
 
 
@@ -107,66 +108,10 @@ def ms_ssim(
         for scale, weight in enumerate(scale_weights):
             if scale > 0:
                 image, reference = F.avg_pool2d(image, 2), F.avg_pool2d(reference, 2)
-            similarity, contrast = _similarity_and_contrast(image, reference, data_range)
+            similarity, contrast = similarity_and_contrast(image, reference, data_range)
             base = similarity if scale == len(scale_weights) - 1 else contrast
             product = product * base.clamp(min=_SMALLEST_BASE).pow(weight)
     return product
-
-
-def scale_weights_for(size: int) -> tuple[float, ...]:
-    """Return the weights of as many of the five scales as an image has room for.
-
-    Args:
-        size: the smaller side of the image in px, at least 11. Five scales need 176 px, four 88,
-            three 44, two 22: the coarsest must still hold the 11 px window.
-
-    Returns:
-        The longest usable prefix of `SCALE_WEIGHTS`: all five as published, a shorter one divided
-        by its sum so that it sums to 1.
-
-    Raises:
-        ValueError: the size is under 11 px.
-
-    Example:
-        >>> [round(weight, 4) for weight in scale_weights_for(64)]
-        [0.0711, 0.453, 0.476]
-    """
-    if size < _WINDOW_SIZE:
-        raise ValueError(
-            f"size must be at least the SSIM window's {_WINDOW_SIZE} px, got {size}: "
-            "use larger images or crops"
-        )
-    num_scales = min(len(SCALE_WEIGHTS), (size // _WINDOW_SIZE).bit_length())
-    if num_scales == len(SCALE_WEIGHTS):
-        return SCALE_WEIGHTS
-    total = math.fsum(SCALE_WEIGHTS[:num_scales])
-    return tuple(weight / total for weight in SCALE_WEIGHTS[:num_scales])
-
-
-def _similarity_and_contrast(
-    image: Tensor, reference: Tensor, data_range: float
-) -> tuple[Tensor, Tensor]:
-    """Return the mean SSIM and the mean of its contrast-structure factor, both of shape ``b``."""
-    c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
-    # The two variances are only ever needed as a sum: four maps to blur instead of five.
-    energy = image.square() + reference.square()
-    maps = torch.cat((image, reference, energy, image * reference), dim=1)
-    mean, reference_mean, energy, product = _blur(maps).chunk(4, dim=1)
-    mean_product = mean * reference_mean
-    mean_energy = mean.square() + reference_mean.square()
-    contrast = (2 * (product - mean_product) + c2) / (energy - mean_energy + c2)
-    luminance = (2 * mean_product + c1) / (mean_energy + c1)
-    return (luminance * contrast).mean(dim=(1, 2, 3)), contrast.mean(dim=(1, 2, 3))
-
-
-def _blur(maps: Tensor) -> Tensor:
-    """Average each plane under the Gaussian window, row-wise then column-wise; 10 px get lost."""
-    offsets = torch.arange(_WINDOW_SIZE, dtype=maps.dtype, device=maps.device) - _WINDOW_SIZE // 2
-    window = torch.exp(-offsets.square() / (2 * _WINDOW_SIGMA**2))
-    window = window / window.sum()
-    planes = maps.shape[1]
-    row = window.view(1, 1, 1, -1).expand(planes, 1, 1, -1)
-    return F.conv2d(F.conv2d(maps, row, groups=planes), row.transpose(2, 3), groups=planes)
 
 
 def _widen(image: Tensor) -> Tensor:
@@ -193,7 +138,7 @@ def _require_comparable(
         raise ValueError(
             f"data_range must be a positive number, got {data_range}: use 2.0 for [-1, 1]"
         )
-    smallest = _WINDOW_SIZE << (num_scales - 1)
+    smallest = WINDOW_SIZE << (num_scales - 1)
     if min(image.shape[2:]) < smallest:
         raise ValueError(
             f"{num_scales} scale(s) need sides of at least {smallest} px, got "

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,9 +25,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import ConfigError, TrainingError
+from loopyvq.training.batch import named_tensors
 from loopyvq.training.ema import WeightAverage
 from loopyvq.training.interrupt import PatientInterrupt
 from loopyvq.training.journal import Journal
+from loopyvq.training.model_card import TrainedOn, write_model_card
 from loopyvq.training.optim import OptimConfig, build_optimizer, learning_rate_at
 from loopyvq.training.precision import resolve_precision
 from loopyvq.training.state import TrainingState, load_state, save_state
@@ -98,7 +100,7 @@ class RunConfig:
 
 def train(
     task: Task,
-    draws: Dataset[Tensor],
+    draws: Dataset[Any],
     run: RunConfig,
     optim: OptimConfig,
     folder: Path,
@@ -110,7 +112,8 @@ def train(
 
     Args:
         task: what to train.
-        draws: images by number; draw ``i`` must always be the same image.
+        draws: what to learn from, by number; draw ``i`` must always be the same. It is a tensor or
+            a tree of tensors; draws with a function ``collate`` make batches of their own.
         run: how long, how large, where.
         optim: the optimizer.
         folder: where metrics, states and models go.
@@ -155,6 +158,12 @@ def train(
             fabric, task, model, optimizer, average, state, journal, run, optim, folder, opponent
         )
         trainer.run(draws)
+    if is_first:
+        count = sum(parameter.numel() for parameter in task.model.parameters())
+        ranks, device = fabric.world_size, fabric.device
+        write_model_card(
+            folder, TrainedOn(state.step, state.elapsed_s, ranks, precision, device, count)
+        )
 
 
 class _Opponent:
@@ -193,7 +202,7 @@ class _Trainer:
         self._started = time.monotonic() - self.state.elapsed_s
         self._logged = (self.state.step, time.monotonic())
 
-    def run(self, draws: Dataset[Tensor]) -> None:
+    def run(self, draws: Dataset[Any]) -> None:
         """Train to the end, or save the state after the step in which the user interrupts."""
         batches = self._batches(draws)
         self.model.train()
@@ -224,18 +233,18 @@ class _Trainer:
         by_time = float(self.fabric.broadcast(elapsed / self.config.time_limit_s))
         return max(by_steps, by_time)
 
-    def _step(self, batches: Iterator[Tensor]) -> None:
+    def _step(self, batches: Iterator[Any]) -> None:
         """Take one optimizer step, or one of each of two that play against each other."""
         config, opponent = self.config, self._prepare()
         generator = _generator(config.seed, self.state.step, self.fabric.global_rank)
         for index in range(config.accumulate):
-            images = next(batches).to(self.fabric.device)
+            batch = self.fabric.to_device(next(batches))
             syncs = index == config.accumulate - 1
             with self.fabric.no_backward_sync(self.model, enabled=not syncs):
-                self._backward(self.task.loss(self.model, images, generator), images)
+                self._backward(self.task.loss(self.model, batch, generator), batch)
             if opponent:
                 with self.fabric.no_backward_sync(opponent.model, enabled=not syncs):
-                    self._backward(opponent.task.adversary_loss(opponent.model), images)
+                    self._backward(opponent.task.adversary_loss(opponent.model), batch)
         self.gradient_norm = self._clip(self.model, self.optimizer, self.optim)
         self.optimizer.step()
         if opponent:
@@ -264,8 +273,8 @@ class _Trainer:
             group["lr"] = rate
         optimizer.zero_grad()
 
-    def _backward(self, loss: Tensor, images: Tensor) -> None:
-        self._require_finite(loss, images)
+    def _backward(self, loss: Tensor, batch: Any) -> None:
+        self._require_finite(loss, batch)
         self.fabric.backward(loss / self.config.accumulate)
 
     def _clip(
@@ -276,12 +285,12 @@ class _Trainer:
         )
         return float(norm) if norm is not None else float("nan")
 
-    def _require_finite(self, loss: Tensor, images: Tensor) -> None:
+    def _require_finite(self, loss: Tensor, batch: Any) -> None:
         """Stop before a broken loss reaches the weights, and keep the batch that broke it."""
         if bool(loss.isfinite()):
             return
         path = self.folder / f"nonfinite_batch_rank{self.fabric.global_rank}.safetensors"
-        write_tensors(path, "batch", {"images": images}, step=self.state.step)
+        write_tensors(path, "batch", named_tensors(batch), step=self.state.step)
         raise TrainingError(
             f"the loss is {loss.item()} at step {self.state.step}; the batch was saved to {path}. "
             f"A lower learning_rate or precision 32-true usually helps"
@@ -318,9 +327,10 @@ class _Trainer:
             values, shown = dict(found.values), {}
             if found.score is not None:
                 values["validation_score"] = found.score
-                shown["val"] = f"{found.score:.2f}dB"
+                shown["val"] = f"{found.score:.2f}{found.unit}"
             self.journal.write(self.state.step, values, shown)
-            self.journal.picture(self.state.step, "validation", found.panel)
+            if found.panel is not None:
+                self.journal.picture(self.state.step, "validation", found.panel)
             if found.score is None or found.score >= self.state.best_score:
                 if found.score is not None:
                     self.state.best_score = found.score
@@ -337,7 +347,7 @@ class _Trainer:
             self.task.save(path, self.average.model, self.state.step)
         self.fabric.barrier()
 
-    def _batches(self, draws: Dataset[Tensor]) -> Iterator[Tensor]:
+    def _batches(self, draws: Dataset[Any]) -> Iterator[Any]:
         """Read this process's share of the draws, starting where the state is."""
         config = self.config
         ranks, rank = self.fabric.world_size, self.fabric.global_rank
@@ -350,6 +360,7 @@ class _Trainer:
         loader = DataLoader(
             draws,
             batch_sampler=numbers,
+            collate_fn=getattr(draws, "collate", None),
             num_workers=config.workers,
             persistent_workers=config.workers > 0,
             pin_memory=self.fabric.device.type == "cuda",

@@ -3,24 +3,36 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from loopyvq.checkpoint import write_atomically
 from loopyvq.config import config_to_dict, parse_config
-from loopyvq.data import ImageSet, TrainingDraws, cached, open_image_set, split
-from loopyvq.errors import CheckpointError, TrainingError
+from loopyvq.data import (
+    ImageSet,
+    LabelDraws,
+    TrainingDraws,
+    cached,
+    open_depth_maps,
+    open_image_set,
+    open_label_maps,
+    split,
+)
+from loopyvq.errors import CheckpointError, ConfigError, TrainingError
 from loopyvq.models import Tokenizer
 from loopyvq.training.loop import train
+from loopyvq.training.segmentation_config import SegmentationTrainingConfig
+from loopyvq.training.segmentation_task import SegmentationTask
 from loopyvq.training.tokenizer_task import TokenizerTask, TokenizerTrainingConfig
 from loopyvq.training.vqgan_config import VqganTrainingConfig
+from loopyvq.training.vqgan_start import start_tokenizer
 from loopyvq.training.vqgan_task import VqganTask
 
-__all__ = ["saved_config", "train_tokenizer", "train_vqgan"]
+__all__ = ["claim_folder", "saved_config", "train_segmentation", "train_tokenizer", "train_vqgan"]
 
-TrainingT = TypeVar("TrainingT", bound=TokenizerTrainingConfig)
+TrainingT = TypeVar("TrainingT")
 
 
 def train_tokenizer(
@@ -51,8 +63,8 @@ def train_tokenizer(
         CheckpointError: the state to resume is damaged.
     """
     folder, run = Path(folder), config.run
-    _claim(folder, config, data, resume)
     draws, held_out = _images(config, data, config.tokenizer.image_channels, strict)
+    claim_folder(folder, config, data, resume)
     torch.manual_seed(run.seed)
     task = TokenizerTask(config, Tokenizer(config.tokenizer), held_out)
     train(task, draws, run, config.optim, folder, resume=resume, quiet=quiet)
@@ -90,15 +102,58 @@ def train_vqgan(
     """
     folder, run = Path(folder), config.run
     torch.manual_seed(run.seed)
-    tokenizer = Tokenizer(config.networks)
-    task = VqganTask(config, tokenizer, [])  # before the folder is claimed: it may lack weights
-    _claim(folder, config, data, resume)
+    task = VqganTask(config, start_tokenizer(config.networks, config.start_from), [])
     draws, task.validation = _images(config, data, config.networks.image_channels, strict)
+    claim_folder(folder, config, data, resume)  # last: images or weights may be missing
     optim, task.adversary_optim = config.optim, config.discriminator_optim
     if config.rate_per_image > 0:
         rate = config.rate_per_image * run.batch_size
         optim = replace(optim, learning_rate=rate)
         task.adversary_optim = replace(task.adversary_optim, learning_rate=rate)
+    train(task, draws, run, optim, folder, resume=resume, quiet=quiet)
+    return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
+
+
+def train_segmentation(
+    config: SegmentationTrainingConfig,
+    data: str | Path | ImageSet,
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    strict: bool = False,
+    quiet: bool = False,
+) -> Path:
+    """Train a tokenizer on label maps.
+
+    Args:
+        config: all options.
+        data: label maps, as for `train_tokenizer`, like all that follows; an image set has one
+            plane of labels.
+        folder: where everything goes.
+        resume: continue the run that is in the folder.
+        strict: stop at the first broken label map instead of skipping it.
+        quiet: show no progress bar.
+
+    Returns:
+        The path of the best model; without validation maps, of the last.
+
+    Raises:
+        DataError: there are no usable label maps.
+        ConfigError: the palette cannot be read.
+        TrainingError: as of `train_tokenizer`.
+        CheckpointError: the state to resume is damaged.
+    """
+    folder, run, maps = Path(folder), config.run, data
+    if not isinstance(maps, ImageSet):
+        maps = open_label_maps(maps, config.labels, config.half, strict=strict)
+    training, held_out = _divide(config, maps)
+    claim_folder(folder, config, data, resume)
+    draws = LabelDraws(training, config.crop, run.seed, num_draws=run.steps * run.batch_size)
+    torch.manual_seed(run.seed)
+    task = SegmentationTask(config, Tokenizer(config.networks), held_out)
+    optim = config.optim
+    if config.rate_per_image > 0:
+        optim = replace(optim, learning_rate=config.rate_per_image * run.batch_size)
     train(task, draws, run, optim, folder, resume=resume, quiet=quiet)
     return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
 
@@ -135,22 +190,39 @@ def _images(
 ) -> tuple[TrainingDraws, list[Tensor]]:
     """Open the images: draws to train on, and those that are held out."""
     images, run = data, config.run
+    if config.content == "depth" and channels != 1:
+        raise ConfigError(f"depth maps have one channel, but image_channels is {channels}")
     if not isinstance(images, ImageSet):
-        images = open_image_set(images, channels=channels, strict=strict)
-    training, validation = split(images, config.num_validation, run.seed)
-    draws = TrainingDraws(
-        cached(training, run.cache_mb << 20),
-        config.crop,
-        run.seed,
-        num_draws=run.steps * run.batch_size,
-    )
-    return draws, [image for _, image in validation.images()]
+        is_depth = config.content == "depth"
+        images = (
+            open_depth_maps(images, strict=strict)
+            if is_depth
+            else open_image_set(images, channels=channels, strict=strict)
+        )
+    training, held_out = _divide(config, images)
+    draws = TrainingDraws(training, config.crop, run.seed, num_draws=run.steps * run.batch_size)
+    return draws, held_out
 
 
-def _claim(
-    folder: Path, config: TokenizerTrainingConfig, data: str | Path | ImageSet, resume: bool
-) -> None:
-    """Write the config of a new run, or check that a run to resume is there."""
+def _divide(config: TokenizerTrainingConfig, images: ImageSet) -> tuple[ImageSet, list[Tensor]]:
+    """Divide a set into what is trained on and what is held out."""
+    training, validation = split(images, config.num_validation, config.run.seed)
+    held_out = [image for _, image in validation.images()]
+    return cached(training, config.run.cache_mb << 20), held_out
+
+
+def claim_folder(folder: Path, config: Any, data: str | Path | ImageSet, resume: bool) -> None:
+    """Write the config of a new run, or check that a run to resume is there.
+
+    Args:
+        folder: the run's folder.
+        config: a config dataclass.
+        data: what it is to train on.
+        resume: whether a run must be there, or must not.
+
+    Raises:
+        TrainingError: it is not as it must be, or the folder cannot be written.
+    """
     if resume:
         if not (folder / "state.safetensors").is_file():
             raise TrainingError(f"there is no saved state in {folder} to resume")

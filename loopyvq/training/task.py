@@ -19,12 +19,14 @@ class Validation(NamedTuple):
         score: larger is better; the best model is kept. None: no number can tell, as with a GAN;
             the latest is kept.
         values: measurements by name.
-        panel: pictures to look at.
+        panel: pictures to look at, if there are any.
+        unit: of the score, for the progress bar.
     """
 
     score: float | None
     values: dict[str, float]
-    panel: UInt8[Tensor, "3 H W"]
+    panel: UInt8[Tensor, "3 H W"] | None
+    unit: str = "dB"
 
 
 @runtime_checkable
@@ -33,10 +35,8 @@ class Task(Protocol):
 
     model: nn.Module
 
-    def loss(
-        self, model: nn.Module, images: Float[Tensor, "b c H W"], generator: Generator
-    ) -> Float[Tensor, ""]:
-        """Give the loss of one pass, with gradient."""
+    def loss(self, model: nn.Module, batch: Any, generator: Generator) -> Float[Tensor, ""]:
+        """Give the loss of one pass over a batch of what the draws give, with gradient."""
         ...
 
     def networks(self) -> Sequence[nn.Module]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
@@ -37,6 +37,8 @@ class TokenizerTrainingConfig:
 
     Attributes:
         tokenizer: the networks and the loop.
+        content: ``images``; or ``depth``: depth maps, one channel, each stretched to the whole
+            range.
         crop: how training crops are cut.
         budget: how many tokens an image may spend.
         loss: the reconstruction loss.
@@ -52,6 +54,7 @@ class TokenizerTrainingConfig:
     """
 
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    content: Literal["images", "depth"] = "images"
     crop: CropConfig = field(default_factory=CropConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     loss: ReconstructionLossConfig = field(default_factory=ReconstructionLossConfig)
@@ -102,6 +105,9 @@ class Pass(NamedTuple):
 class TokenizerTask:
     """Train a tokenizer to reconstruct images at every rate.
 
+    What a subclass says otherwise decides what it is that is reconstructed: `loss`, and how held
+    out samples become batches, are judged and shown.
+
     Args:
         config: all options.
         tokenizer: the model to train.
@@ -115,6 +121,7 @@ class TokenizerTask:
         validation: Sequence[UInt8[Tensor, "_ _ _"]],
     ) -> None:
         self.config = config
+        self.quality = ("psnr_db", "PSNR", "dB")  # what `judge` gives: name, title, unit
         self.model: nn.Module = tokenizer
         self.tokenizer = tokenizer
         self.tokenizer.quantizer.automatic_update = False
@@ -172,6 +179,18 @@ class TokenizerTask:
             total = total + config.rate_weight * rate_bits
         return Pass(result, total, rate_bits)
 
+    def batch_of(self, pixels: UInt8[Tensor, "c H W"]) -> Float[Tensor, "1 c2 H W"]:
+        """Make what the networks take of a sample that is held out."""
+        return to_float(pixels).unsqueeze(0)
+
+    def judge(self, found: Float[Tensor, "b c H W"], truth: Float[Tensor, "b c H W"]) -> float:
+        """Tell how good reconstructions are; larger is better."""
+        return _psnr_db(found.float().clamp(-1, 1), truth)
+
+    def show(self, found: Float[Tensor, "1 c H W"]) -> UInt8[Tensor, "_ H W"]:
+        """Make a picture of a reconstruction, or of what it came from."""
+        return to_uint8(found[0].cpu())
+
     def networks(self) -> Sequence[nn.Module]:
         """Name the parts that may be compiled: all but the loop, which depends on its data."""
         return self.tokenizer.encoder, self.tokenizer.decoder
@@ -189,13 +208,13 @@ class TokenizerTask:
         if self._last is None:
             return {}, {}
         images, result, losses = self._last
-        quantized = result.quantized
+        quantized, (name, title, unit) = result.quantized, self.quality
         usage = measure_usage(quantized.codes, self.tokenizer.quantizer.codebook_size)
         rate = estimate_rate([quantized.tokens], self.tokenizer.quantizer.codebook_size)
         pixels = images.shape[0] * images.shape[2] * images.shape[3]
         values = {
             "loss": float(losses.total),
-            "psnr_db": _psnr_db(result.image.float().clamp(-1, 1), images),
+            name: self.judge(result.image.detach(), images),
             "mean_length": float(quantized.lengths.float().mean()),
             "rate_bpp": rate.total_bits / pixels,
             "stop_bpp": rate.stop_bits / pixels,
@@ -212,7 +231,7 @@ class TokenizerTask:
         }
         shown = {
             "loss": f"{values['loss']:.4f}",
-            "PSNR": f"{values['psnr_db']:.1f}dB",
+            title: f"{values[name]:.1f}{unit}",
             "length": f"{values['mean_length']:.2f}",
             "bpp": f"{values['rate_bpp']:.3f}",
         }
@@ -226,31 +245,32 @@ class TokenizerTask:
             model: a tokenizer in evaluation mode.
 
         Returns:
-            The mean PSNR over lengths as the score, values by name, and a panel of pictures; None
-            without held-out images.
+            The mean quality over lengths as the score, values by name, and a panel of pictures;
+            None without held-out images.
         """
         if not self.validation:
             return None
         if not isinstance(model, Tokenizer):
             raise TypeError(f"expected a Tokenizer, got {type(model).__name__}")
         device = model.quantizer.sigma.device
+        name, _, unit = self.quality
         values: dict[str, float] = {}
         scores = []
         for length in _VALIDATION_LENGTHS:
-            psnr, tokens, pixels = [], [], 0
-            for pixels_8bit in self.validation:
-                image = to_float(pixels_8bit).unsqueeze(0).to(device)
+            quality, tokens, pixels = [], [], 0
+            for sample in self.validation:
+                image = self.batch_of(sample).to(device)
                 budget = fixed_budget(self.config.budget, model.quantizer, 1, length)
                 found = model.encode(image, budget.threshold, budget.depth)
                 size = (image.shape[2], image.shape[3])
-                psnr.append(_psnr_db(model.decode(found, budget.threshold, size), image))
+                quality.append(self.judge(model.decode(found, budget.threshold, size), image))
                 tokens.append(found)
                 pixels += size[0] * size[1]
             rate = estimate_rate(tokens, model.quantizer.codebook_size)
-            scores.append(sum(psnr) / len(psnr))
-            values[f"validation_psnr_db_at_{length:g}"] = scores[-1]
+            scores.append(sum(quality) / len(quality))
+            values[f"validation_{name}_at_{length:g}"] = scores[-1]
             values[f"validation_rate_bpp_at_{length:g}"] = rate.total_bits / pixels
-        return Validation(sum(scores) / len(scores), values, self._panel(model, device))
+        return Validation(sum(scores) / len(scores), values, self._panel(model, device), unit)
 
     def save(self, path: Path, model: nn.Module, step: int) -> None:
         """Write a tokenizer.
@@ -266,16 +286,16 @@ class TokenizerTask:
     def _panel(self, model: Tokenizer, device: torch.device) -> UInt8[Tensor, "3 H W"]:
         """Show input, reconstruction and length map of a few images at about two tokens a site."""
         rows = []
-        for pixels in self.validation[:_PANEL_IMAGES]:
+        for sample in self.validation[:_PANEL_IMAGES]:
             budget = fixed_budget(self.config.budget, model.quantizer, 1, 2.0)
-            image = to_float(pixels).unsqueeze(0).to(device)
+            image = self.batch_of(sample).to(device)
             tokens = model.encode(image, budget.threshold, budget.depth)
             size = (image.shape[2], image.shape[3])
-            decoded = to_uint8(model.decode(tokens, budget.threshold, size)[0].cpu())
+            decoded = self.show(model.decode(tokens, budget.threshold, size))
             where = length_map(
                 tokens.lengths[0], model.quantizer.max_depth, model.config.downsampling
             )
-            rows.append([pixels, decoded, where[:, : size[0], : size[1]]])
+            rows.append([self.show(image), decoded, where[:, : size[0], : size[1]]])
         return sheet(rows)
 
 

@@ -29,6 +29,7 @@ from loopyvq.training.recompute import recompute_blocks
 from loopyvq.training.task import Validation
 from loopyvq.training.tokenizer_task import Losses, TokenizerTask
 from loopyvq.training.vqgan_config import VqganTrainingConfig
+from loopyvq.training.vqgan_start import load_discriminator
 
 __all__ = ["VqganTask"]
 
@@ -58,7 +59,8 @@ class VqganTask(TokenizerTask):
         validation: images held out, of any sizes.
 
     Raises:
-        CheckpointError: LPIPS is asked for and there are no weights.
+        CheckpointError: LPIPS is asked for and there are no weights, or those of the discriminator
+            do not fit.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class VqganTask(TokenizerTask):
         self.critic = Critic(
             config.discriminator, config.adversarial, tokenizer.config.image_channels
         )
+        if config.discriminator_weights:
+            load_discriminator(self.critic.discriminator, config.discriminator_weights)
         self.adversary: nn.Module = self.critic
         self.adversary_optim = config.discriminator_optim
         self.adversary_start = config.adversarial.discriminator_start

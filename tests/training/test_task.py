@@ -22,3 +22,7 @@ def test_a_model_alone_is_no_task():
 def test_a_validation_may_have_no_score():
     panel = torch.zeros(3, 2, 2, dtype=torch.uint8)
     assert Validation(None, {"psnr_db": 20.0}, panel).score is None
+
+
+def test_the_unit_of_a_score_is_shown():
+    assert Validation(1.0, {}, torch.zeros(3, 1, 1, dtype=torch.uint8)).unit == "dB"

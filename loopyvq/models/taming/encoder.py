@@ -4,8 +4,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from loopyvq.models.taming.config import TamingConfig
-from loopyvq.models.taming.lean import norm_silu_conv
 from loopyvq.models.taming.layers import Level, Middle, group_norm
+from loopyvq.models.taming.lean import norm_silu_conv
 
 __all__ = ["TamingEncoder"]
 

@@ -84,7 +84,7 @@ class _NormSiluConv(torch.autograd.Function):
         return F.conv2d(active, weight, bias, stride, padding)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         features, scale, shift, weight = ctx.saved_tensors
         groups, epsilon, stride, padding = ctx.settings

@@ -1,56 +1,18 @@
 """taming's second stage: a flat prior over the codes of an image, after those of a condition."""
 
-from dataclasses import dataclass, field
-from typing import Literal
-
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from loopyvq.conditions import Condition
-from loopyvq.errors import ConfigError
 from loopyvq.models.prior.base import OnSite, Request, TokenNats
-from loopyvq.models.prior.flat_prior import FlatPrior, FlatPriorConfig
+from loopyvq.models.prior.flat_prior import FlatPrior
 from loopyvq.models.prior.sampling import SamplingConfig
+from loopyvq.models.taming.prior_config import TamingPriorConfig
 from loopyvq.tokens import PAD, Tokens
 
 __all__ = ["TamingPrior", "TamingPriorConfig"]
-
-
-@dataclass(frozen=True)
-class TamingPriorConfig:
-    """What a sequence is made of.
-
-    Attributes:
-        condition: what stands before the codes: ``none``: one fixed symbol; ``class``: the number
-            of a class; ``coordinates``: the place of every site in a larger image; ``tokenizer``:
-            the codes that another tokenizer gives; ``first_stage``: those of the same tokenizer;
-            ``tokens``: ready symbols.
-        start_symbol: the fixed symbol (none).
-        condition_codes: number of classes (class) or of places (coordinates); 0 where unknown.
-        condition_downsampling: pixels per place along each side (coordinates).
-        permuted_sites: sites of an image whose order is permuted; 0 keeps the order of reading.
-        prior: the transformer.
-    """
-
-    condition: Literal["none", "class", "coordinates", "tokenizer", "first_stage", "tokens"] = (
-        "none"
-    )
-    start_symbol: int = 0
-    condition_codes: int = 0
-    condition_downsampling: int = 16
-    permuted_sites: int = 0
-    prior: FlatPriorConfig = field(default_factory=FlatPriorConfig)
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if min(self.start_symbol, self.condition_codes, self.permuted_sites) < 0:
-            raise ConfigError("start_symbol, condition_codes and permuted_sites must be 0 or more")
-        if self.condition_downsampling < 1:
-            raise ConfigError(
-                f"condition_downsampling must be at least 1, got {self.condition_downsampling}"
-            )
 
 
 class TamingPrior(nn.Module):

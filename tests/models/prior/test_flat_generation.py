@@ -74,21 +74,6 @@ def test_what_is_known_stays_and_the_rest_follows_from_it(spelling, order, kept)
     assert torch.equal(drawn.lengths[mask], other.lengths[mask])
 
 
-def test_greedy_images_take_the_likeliest_step_each_time():
-    prior = prior_of()
-    greedy = prior.generate(Request((2, 2), 1), GREEDY, seeded())
-    shorter = greedy.codes.clone()
-    length = int(greedy.lengths[0, 0, 0])
-    code = shorter[0, 0, 0, 0] if length else None
-    with torch.no_grad():
-        best = prior(greedy).code[0, 0, 0]
-        for other in range(4):
-            if code is None or length != 1:
-                break
-            shorter[0, 0, 0, 0] = other
-            assert prior(Tokens(shorter, greedy.lengths)).code[0, 0, 0] >= best - 1e-6
-
-
 def test_guidance_follows_the_condition():
     prior = prior_of()
     request = Request((3, 3), 2, Condition(classes=torch.tensor([0, 1])))

@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from loopyvq.conditions import Condition
-from loopyvq.errors import ConfigError
 from loopyvq.models.prior.base import Request
 from loopyvq.models.prior.flat_prior import FlatPriorConfig
 from loopyvq.models.prior.sampling import SamplingConfig
@@ -139,7 +138,3 @@ def test_what_does_not_fit_says_why():
         prior.symbols(empty)
     with pytest.raises(ValueError, match="at most 10 symbols"):
         prior.extend(prior.start(1), torch.zeros(1, 9, dtype=torch.int64), 2)
-    with pytest.raises(ConfigError, match="0 or more"):
-        TamingPriorConfig(start_symbol=-1)
-    with pytest.raises(ConfigError, match="at least 1"):
-        TamingPriorConfig(condition_downsampling=0)

@@ -1,0 +1,195 @@
+"""From a config and shards, or images and a tokenizer, to a trained prior in a folder."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from loopyvq.checkpoint import load_tokenizer
+from loopyvq.data import (
+    BrokenImageError,
+    ConditionedDraws,
+    ConditionedImages,
+    Sample,
+    Subset,
+    cached,
+    open_conditioned_set,
+)
+from loopyvq.data.token_batch import PackedTokens
+from loopyvq.data.token_draws import TokenDraws, is_held_out, split_rows
+from loopyvq.data.token_shards import holds_token_shards, open_token_shards
+from loopyvq.data.token_source import TokenSource
+from loopyvq.errors import ConfigError, DataError
+from loopyvq.models.priors import PRIORS
+from loopyvq.pretokenize import ImageTokens, Known, StopRule, default_stop
+from loopyvq.pretokenize.image_tokens import path_hint
+from loopyvq.training.loop import train
+from loopyvq.training.prior_config import PriorTrainingConfig, TokensFromImages
+from loopyvq.training.prior_task import HeldOut, PriorTask
+from loopyvq.training.run import claim_folder
+
+__all__ = ["train_prior"]
+
+
+class _Material(NamedTuple):
+    """What a prior is trained on and judged by."""
+
+    source: TokenSource
+    draws: Dataset[Any]
+    held_out: HeldOut | None
+    to_tokens: ImageTokens | None
+
+
+def train_prior(
+    config: PriorTrainingConfig,
+    data: str | Path,
+    folder: str | Path,
+    *,
+    resume: bool = False,
+    strict: bool = False,
+    quiet: bool = False,
+) -> Path:
+    """Train a prior on tokens.
+
+    Args:
+        config: all options.
+        data: a folder of shards from `loopyvq pretokenize`, or images; these need
+            ``config.images.tokenizer``.
+        folder: where everything goes; it must hold no other run unless ``resume``.
+        resume: continue the run that is in the folder.
+        strict: stop at the first broken image instead of skipping it.
+        quiet: show no progress bar.
+
+    Returns:
+        The path of the best model by validation; without validation, of the last.
+
+    Raises:
+        DataError: there are no usable shards or images.
+        ConfigError: the data are images and there is no tokenizer, or no such prior can be.
+        TrainingError: the folder holds a run already, or none to resume; or a loss is not finite.
+        CheckpointError: the state to resume or the tokenizer is damaged.
+    """
+    folder, run = Path(folder), config.run
+    config = replace(config, images=_anchored(config.images))
+    material = _material(config, Path(data), folder, strict)
+    claim_folder(folder, config, data, resume)
+    torch.manual_seed(run.seed)
+    sizes = config.prior_for(material.source)
+    prior = PRIORS[config.kind].model(sizes)
+    task = PriorTask(config, prior, material.source, material.held_out, material.to_tokens)
+    train(task, material.draws, run, config.optim, folder, resume=resume, quiet=quiet)
+    return folder / ("best.safetensors" if material.held_out else "last.safetensors")
+
+
+def _anchored(images: TokensFromImages) -> TokensFromImages:
+    """Name the models so that a resume from another folder finds them."""
+
+    def whole(path: str) -> str:
+        return str(Path(path).resolve()) if path else ""
+
+    known = replace(images.known, tokenizer=whole(images.known.tokenizer))
+    return replace(images, tokenizer=whole(images.tokenizer), known=known)
+
+
+def _material(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
+    if holds_token_shards(data):
+        if config.images.tokenizer:
+            raise ConfigError(f"{data} holds tokens already: leave out the tokenizer")
+        return _from_shards(config, data, folder)
+    if not config.images.tokenizer:
+        raise ConfigError(
+            f"{data} is no folder of shards (see loopyvq pretokenize); to train on images, name "
+            f"the model that makes tokens of them with --tokenizer"
+        )
+    return _from_images(config, data, folder, strict)
+
+
+def _from_shards(config: PriorTrainingConfig, data: Path, folder: Path) -> _Material:
+    shards, run = open_token_shards(data), config.run
+    training, validation = split_rows(shards, config.validation_share)
+    draws = TokenDraws(shards, training, run.seed, run.steps * run.batch_size)
+    held_out = None
+    if len(validation):
+        unseen = _some(validation, config.validation_images)
+        seen = _some(training, len(unseen))
+        held_out = HeldOut(_pick(shards.packed, unseen), _pick(shards.packed, seen))
+    return _Material(_moved(shards.source, data, folder), draws, held_out, None)
+
+
+def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
+    options, run = config.images, config.run
+    tokenizer = load_tokenizer(options.tokenizer)
+    second = load_tokenizer(options.known.tokenizer) if options.known.tokenizer else None
+    told = options.known.data
+    images = open_conditioned_set(
+        data, told, channels=tokenizer.config.image_channels, strict=strict
+    )
+    known = Known(options.known, tokenizer.config.downsampling, second)
+    to_tokens = ImageTokens(tokenizer, _stop(options, default_stop(tokenizer)), known)
+    is_unseen = is_held_out(torch.arange(len(images)), config.validation_share)
+    training = Subset(images, (~is_unseen).nonzero().flatten().tolist())
+    unseen = _some(is_unseen.nonzero().flatten(), config.validation_images)
+    seen = _some((~is_unseen).nonzero().flatten(), len(unseen))
+    held_out = None
+    if len(unseen):
+        size, batch = options.crop.size, run.batch_size
+        parts = [
+            _encode(to_tokens, ConditionedImages(Subset(images, rows.tolist()), size, told), batch)
+            for rows in (unseen, seen)
+        ]
+        held_out = HeldOut(*parts)
+    draws = ConditionedDraws(
+        cached(training, run.cache_mb << 20),
+        options.crop,
+        told,
+        run.seed,
+        num_draws=run.steps * run.batch_size,
+    )
+    source = to_tokens.source(images, options.crop.size, options.tokenizer, folder)
+    return _Material(source, draws, held_out, to_tokens)
+
+
+def _stop(options: TokensFromImages, usual: StopRule) -> StopRule:
+    if options.depth:
+        return StopRule(0.0, options.depth)
+    return usual if options.threshold < 0 else usual._replace(threshold=options.threshold)
+
+
+def _some(rows: Tensor, most: int) -> Tensor:
+    """Take some rows from all parts."""
+    step = -(-len(rows) // max(1, most))
+    return rows[:: max(1, step)]
+
+
+def _pick(packed: PackedTokens, rows: Tensor) -> PackedTokens:
+    return PackedTokens.pack(*packed.select(rows))
+
+
+def _encode(to_tokens: ImageTokens, images: ConditionedImages, batch_size: int) -> PackedTokens:
+    """Encode all readable images of a small set."""
+    samples: list[Sample] = []
+    for index in range(len(images)):
+        try:
+            samples.append(images[index])
+        except BrokenImageError as error:
+            images.image_set.skip(error)
+    if not samples:
+        raise DataError("none of the images held out for validation can be read")
+    packs = []
+    for first in range(0, len(samples), batch_size):
+        group = samples[first : first + batch_size]
+        parts = (torch.stack(items) for items in zip(*group, strict=True))
+        packs.append(PackedTokens.pack(*to_tokens(Sample(*parts))))
+    return PackedTokens.join(packs)
+
+
+def _moved(source: TokenSource, data: Path, folder: Path) -> TokenSource:
+    """Let the hints start from the folder of the run."""
+    first, second = (
+        path_hint(data / hint, folder) if hint else ""
+        for hint in (source.tokenizer_path, source.condition_path)
+    )
+    return replace(source, tokenizer_path=first, condition_path=second)

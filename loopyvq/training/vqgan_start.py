@@ -1,0 +1,60 @@
+"""Weights that a GAN training starts from: a tokenizer, and a discriminator that taming left."""
+
+from pathlib import Path
+
+from loopyvq.checkpoint import load_tokenizer, load_weights, read_tensors
+from loopyvq.errors import CheckpointError
+from loopyvq.models import AnyTokenizerConfig, Tokenizer
+from loopyvq.models.discriminator import PatchDiscriminator
+
+__all__ = ["load_discriminator", "start_tokenizer"]
+
+_EXTRAS, _KIND = "extras.safetensors", "taming extras"
+# A transformer's checkpoint holds its first stage, loss included, under a longer name.
+_STARTS = ("loss.discriminator.", "first_stage_model.loss.discriminator.")
+
+
+def start_tokenizer(config: AnyTokenizerConfig, path: str) -> Tokenizer:
+    """Build a tokenizer, fresh or with the weights of another one of the same sizes.
+
+    Args:
+        config: the sizes.
+        path: what `load_tokenizer` reads; empty for fresh weights.
+
+    Returns:
+        The tokenizer, in training mode.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of other sizes.
+    """
+    tokenizer = Tokenizer(config)
+    if path:
+        load_weights(tokenizer, load_tokenizer(path).state_dict(), path)
+    return tokenizer
+
+
+def load_discriminator(discriminator: PatchDiscriminator, path: str) -> None:
+    """Give a discriminator the weights that a checkpoint of taming had for its own.
+
+    Args:
+        discriminator: with ``normalisation`` batch or actnorm, as taming's; changed in place.
+        path: the ``extras.safetensors`` that ``loopyvq convert taming`` wrote, or its folder.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, holds no discriminator, or one of other
+            sizes.
+    """
+    file = Path(path) / _EXTRAS if Path(path).is_dir() else Path(path)
+    tensors = read_tensors(file, _KIND).tensors
+    for start in _STARTS:
+        own = {
+            name.removeprefix(start): item
+            for name, item in tensors.items()
+            if name.startswith(start)
+        }
+        if own:
+            load_weights(discriminator, own, file)
+            return
+    raise CheckpointError(
+        f"{file} holds no discriminator: the checkpoint it was converted from had none"
+    )

@@ -1,0 +1,175 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from loopyvq.checkpoint import load_prior, load_tokenizer_of, prior_source, read_tensors
+from loopyvq.config import config_to_dict
+from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
+from loopyvq.training import PriorTask, PriorTrainingConfig, train_prior, train_tokenizer
+from loopyvq.training.run import saved_config
+from tests.training.conftest import tiny_training
+from tests.training.prior_tokens import SOURCE, tiny_prior_training, write_patterned_shards
+
+
+class Killed(BaseException):
+    """What ends a run as abruptly as a power cut, but lets the test go on."""
+
+
+@pytest.fixture
+def shards(tmp_path):
+    return write_patterned_shards(tmp_path / "shards")
+
+
+def lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_times(folder):
+    return [{k: v for k, v in line.items() if k != "images_per_s"} for line in lines(folder)]
+
+
+def state_of(folder):
+    return read_tensors(folder / "state.safetensors", "training state")
+
+
+def same_weights(one, other):
+    assert one.tensors.keys() == other.tensors.keys()
+    for name, tensor in one.tensors.items():
+        assert torch.equal(other.tensors[name], tensor), name
+
+
+def kill_after(last, monkeypatch):
+    """Let a run die in a step, before what it did is saved."""
+    steps = [0]
+
+    def die(self):
+        steps[0] += 1
+        if steps[0] == last:
+            raise Killed
+
+    monkeypatch.setattr(PriorTask, "after_step", die)
+
+
+@pytest.mark.parametrize("kind", ["site", "flat"])
+def test_a_run_learns_and_leaves_a_prior(shards, tmp_path, kind):
+    words = ("--kind", kind, "--run.steps", "60", "--optim.learning_rate", "1e-2")
+    best = train_prior(tiny_prior_training(*words), shards, tmp_path / "run", quiet=True)
+    assert best == tmp_path / "run" / "best.safetensors"
+    measured = lines(tmp_path / "run")
+    first, last = measured[0], measured[-2]
+    assert last["nats_per_site"] < 0.7 * first["nats_per_site"]
+    assert 0 < last["stop_bpp"] < last["rate_bpp"]
+    judged = [line for line in measured if "validation_rate_bpp" in line]
+    assert judged[-1]["validation_score"] == -judged[-1]["validation_nats_per_site"]
+    assert {"training_nats_per_site", "gap_share", "validation_stop_bpp"} <= judged[-1].keys()
+    prior = load_prior(best)
+    assert prior.config.condition.classes == 2
+    assert prior_source(tmp_path / "run").tokenizer == SOURCE.tokenizer
+    # The shards' hint starts at the shards, that of the prior at the prior.
+    assert prior_source(best).tokenizer_path == "../tokenizer.safetensors"
+    assert saved_config(tmp_path / "run", PriorTrainingConfig)[0] == tiny_prior_training(*words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--run.accumulate", "2", "--site.transformer.residual_dropout", "0.2"),
+        ("--kind", "flat", "--run.precision", "bf16-mixed"),
+        ("--site.lengths", "first", "--site.condition.dropout", "0.5"),
+    ],
+)
+def test_killed_and_resumed_is_bit_identical_to_straight(shards, tmp_path, monkeypatch, words):
+    config = tiny_prior_training("--run.steps", "10", "--run.save_every", "2", *words)
+    train_prior(config, shards, tmp_path / "straight", quiet=True)
+    kill_after(6, monkeypatch)
+    with pytest.raises(Killed):
+        train_prior(config, shards, tmp_path / "killed", quiet=True)
+    monkeypatch.undo()
+    assert state_of(tmp_path / "killed").header["step"] == 4
+    torch.manual_seed(99)
+    train_prior(config, shards, tmp_path / "killed", resume=True, quiet=True)
+    same_weights(state_of(tmp_path / "straight"), state_of(tmp_path / "killed"))
+    assert without_times(tmp_path / "killed") == without_times(tmp_path / "straight")
+
+
+def test_workers_change_nothing(shards, tmp_path):
+    for workers in ("0", "1"):
+        config = tiny_prior_training("--run.workers", workers, "--run.steps", "3")
+        train_prior(config, shards, tmp_path / workers, quiet=True)
+    same_weights(*(read_tensors(tmp_path / name / "last.safetensors", "prior") for name in "01"))
+
+
+def test_without_validation_the_last_model_is_the_result(shards, tmp_path):
+    config = tiny_prior_training("--validation_share", "0")
+    best = train_prior(config, shards, tmp_path / "run", quiet=True)
+    assert best.name == "last.safetensors"
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_tokens_are_made_of_images_on_the_way(photos, tmp_path, monkeypatch):
+    made = train_tokenizer(tiny_training("--run.steps", "3"), photos, tmp_path / "tok", quiet=True)
+    words = ("--images.tokenizer", str(made), "--images.crop.size", "32", "--run.batch_size", "4")
+    words += ("--images.threshold", "0.4", "--validation_share", "0.3")
+    config = tiny_prior_training(*words)
+    best = train_prior(config, photos, tmp_path / "run", quiet=True)
+    source = prior_source(best)
+    assert (source.rows, source.threshold, source.max_depth) == (4, 0.4, 4)
+    assert load_tokenizer_of(best).config.quantizer.codebook_size == 16
+    kill_after(5, monkeypatch)
+    with pytest.raises(Killed):
+        train_prior(config, photos, tmp_path / "killed", quiet=True)
+    monkeypatch.undo()
+    train_prior(config, photos, tmp_path / "killed", resume=True, quiet=True)
+    same_weights(state_of(tmp_path / "run"), state_of(tmp_path / "killed"))
+
+
+def test_what_does_not_fit_is_refused(shards, photos, tmp_path):
+    with pytest.raises(ConfigError, match="name the model that makes tokens"):
+        train_prior(tiny_prior_training(), photos, tmp_path / "a", quiet=True)
+    with pytest.raises(ConfigError, match="leave out the tokenizer"):
+        train_prior(tiny_prior_training("--images.tokenizer", "x"), shards, tmp_path / "a")
+    with pytest.raises(CheckpointError, match="no file"):
+        train_prior(tiny_prior_training("--images.tokenizer", "x"), photos, tmp_path / "a")
+    with pytest.raises(DataError, match="no images to draw from"):
+        train_prior(tiny_prior_training("--validation_share", "0.999"), shards, tmp_path / "a")
+    with pytest.raises(TrainingError, match="no saved state"):
+        train_prior(tiny_prior_training(), shards, tmp_path / "a", resume=True)
+    train_prior(tiny_prior_training("--run.steps", "1"), shards, tmp_path / "b", quiet=True)
+    with pytest.raises(TrainingError, match="holds a run already"):
+        train_prior(tiny_prior_training(), shards, tmp_path / "b", quiet=True)
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_batch_saved(shards, tmp_path):
+    config = tiny_prior_training("--optim.learning_rate", "1e30", "--optim.warmup_steps", "0")
+    with pytest.raises(TrainingError, match="the batch was saved"):
+        train_prior(config, shards, tmp_path, quiet=True)
+    saved = read_tensors(tmp_path / "nonfinite_batch_rank0.safetensors", "batch")
+    assert saved.tensors["tokens.codes"].shape == (8, 3, 3, 3)
+    assert saved.tensors["condition.classes"].shape == (8,)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_one_prior(shards, tmp_path):
+    """Under torchrun two processes of half the batch end about where one process does."""
+    config = tiny_prior_training("--run.devices", "2", "--site.condition.dropout", "0")
+    (tmp_path / "config.json").write_text(json.dumps(config_to_dict(config)))
+    words = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "loopyvq",
+        "train", "prior", str(tmp_path / "config.json"), "--data", str(shards),
+        "--out", str(tmp_path / "run"), "--quiet",
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, timeout=240)
+    assert done.returncode == 0, done.stderr
+    both = state_of(tmp_path / "run")
+    alone = tiny_prior_training("--site.condition.dropout", "0")
+    train_prior(alone, shards, tmp_path / "alone", quiet=True)
+    single = state_of(tmp_path / "alone")
+    assert both.header["step"] == single.header["step"] == 6
+    for name, tensor in single.tensors.items():
+        if name.startswith("average."):
+            assert torch.allclose(both.tensors[name], tensor, atol=0.02), name

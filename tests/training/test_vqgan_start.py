@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from loopyvq.checkpoint import save_tokenizer, write_tensors
+from loopyvq.errors import CheckpointError
+from loopyvq.models import Tokenizer
+from loopyvq.training import train_vqgan
+from loopyvq.training.vqgan_start import load_discriminator, start_tokenizer
+from tests.training.test_vqgan_task import make, tiny_gan
+
+BATCH = ("--discriminator.normalisation", "batch")
+
+
+@pytest.fixture
+def extras(tmp_path):
+    """A folder as `convert taming` leaves it, with a discriminator."""
+    found = make(*BATCH).critic.discriminator.state_dict()
+    tensors = {f"loss.discriminator.{name}": item + 1 for name, item in found.items()}
+    write_tensors(tmp_path / "extras.safetensors", "taming extras", tensors)
+    return tmp_path, tensors
+
+
+@pytest.mark.parametrize("name", ["", "extras.safetensors"])
+def test_the_discriminator_of_a_checkpoint_is_taken_up(extras, name):
+    folder, tensors = extras
+    task = make(*BATCH, "--discriminator_weights", str(folder / name))
+    for key, item in task.critic.discriminator.state_dict().items():
+        assert torch.equal(item, tensors[f"loss.discriminator.{key}"])
+
+
+def test_one_of_other_sizes_is_refused(extras):
+    with pytest.raises(CheckpointError, match="does not fit its config"):
+        make("--discriminator.layers", "3", *BATCH, "--discriminator_weights", str(extras[0]))
+
+
+def test_a_checkpoint_without_discriminator_is_refused(tmp_path):
+    write_tensors(tmp_path / "extras.safetensors", "taming extras", {"colorize": torch.ones(1)})
+    with pytest.raises(CheckpointError, match="holds no discriminator"):
+        load_discriminator(make(*BATCH).critic.discriminator, str(tmp_path))
+    with pytest.raises(CheckpointError, match="there is no file"):
+        load_discriminator(make(*BATCH).critic.discriminator, str(tmp_path / "nowhere"))
+
+
+def test_a_run_starts_from_another_model(photos, tmp_path):
+    config = tiny_gan()
+    source = Tokenizer(config.networks)
+    save_tokenizer(tmp_path / "model.safetensors", source)
+    found = start_tokenizer(config.networks, str(tmp_path))
+    for name, item in source.state_dict().items():
+        assert torch.equal(found.state_dict()[name], item), name
+    more = ("--start_from", str(tmp_path), "--run.steps", "1", "--optim.learning_rate", "1e-9")
+    train_vqgan(tiny_gan(*more), photos, tmp_path / "run", quiet=True)
+    trained = start_tokenizer(config.networks, str(tmp_path / "run"))
+    name = next(key for key in source.state_dict() if key.startswith("encoder"))
+    assert torch.allclose(trained.state_dict()[name], source.state_dict()[name], atol=1e-6)
+
+
+def test_a_model_of_other_sizes_is_refused(tmp_path):
+    save_tokenizer(tmp_path / "model.safetensors", Tokenizer(tiny_gan().networks))
+    other = tiny_gan("--tokenizer.quantizer.codebook_size", "32").networks
+    with pytest.raises(CheckpointError, match="does not fit"):
+        start_tokenizer(other, str(tmp_path))
