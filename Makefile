@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu lint format docs bench-tokenizer bench-quantizer bench-peers bench-rd clean
+.PHONY: help demo test test-slow test-gpu lint format docs bench-tokenizer bench-quantizer bench-peers bench-prior bench-prior-speed bench-rd bench-vqgan race clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,8 +60,21 @@ bench-quantizer: .stamps/peers ## time the quantizer against other libraries (20
 bench-peers: .stamps/peers ## run the acceptance list over other libraries' quantizers and ours (7 min)
 	.venv-peers/bin/python benchmarks/peers/run.py
 
+bench-prior: .stamps/demo ## train the same prior over loopy, fixed-depth and plain VQ tokens (1 h; needs DATA in classes)
+	$(BIN)/python benchmarks/prior/train_compare.py --data $(DATA)
+
+bench-prior-speed: .stamps/peers ## time priors against taming-transformers and Hugging Face (30 min; needs TAMING, a checkout)
+	.venv-peers/bin/python benchmarks/prior/run.py --taming $(TAMING)
+
 bench-rd: .stamps/demo ## compare real files with JPEG, WebP, AVIF and JPEG 2000 (needs MODEL and TEST)
 	$(BIN)/loopyvq evaluate rd --data $(TEST) --model $(MODEL) --out runs/rd
+
+race: .stamps/demo ## race variable length against fixed depth at equal bytes (needs DATA and TEST; SEEDS, ENTRIES, OPTIONS)
+	$(BIN)/python benchmarks/race/run.py --data $(DATA) --test $(TEST) $(foreach entry,$(ENTRIES),--entry $(entry)) $(if $(SEEDS),--seeds $(SEEDS)) $(OPTIONS)
+	$(BIN)/python benchmarks/race/synthetic.py
+
+bench-vqgan: .stamps/train ## time one training step of taming's own code against ours (10 min; needs TAMING, a checkout)
+	$(BIN)/python benchmarks/vqgan_step/run.py --taming $(TAMING)
 
 clean: ## remove everything that was made
 	rm -rf $(VENV) .venv-peers .stamps runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,17 +7,21 @@ from safetensors.torch import save_file
 from loopyvq.checkpoint import (
     load_prior,
     load_tokenizer,
+    load_tokenizer_of,
     load_weights,
     model_identity,
+    prior_source,
     read_tensors,
     save_prior,
     save_tokenizer,
-    write_atomically,
     write_tensors,
 )
+from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import BitstreamError, CheckpointError
 from loopyvq.models import TamingConfig, Tokenizer
-from loopyvq.models.flat_prior import FlatPriorConfig
+from loopyvq.models.prior.attention import TransformerConfig
+from loopyvq.models.prior.flat_prior import FlatPriorConfig
+from loopyvq.models.prior.site_prior import SitePrior, SitePriorConfig
 from loopyvq.models.taming import plain_quantizer
 from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
 
@@ -147,15 +151,43 @@ def test_wrong_names_and_shapes_load_nothing():
     assert torch.equal(layer.weight, before)
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
+@pytest.fixture
+def site_prior():
+    small = TransformerConfig(width=8, layers=1, heads=2)
+    return SitePrior(SitePriorConfig(codebook_size=5, max_depth=2, transformer=small, depth=small))
 
-    def fail(_descriptor):
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("loopyvq.checkpoint.os.fsync", fail)
-    with pytest.raises(CheckpointError, match="No space left"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert [item.name for item in tmp_path.iterdir()] == ["file"]
+def test_a_prior_knows_its_tokenizer(saved, site_prior, tmp_path):
+    tokenizer, path = saved
+    source = TokenSource(model_identity(tokenizer), "../model.safetensors", 16, 4, threshold=0.3)
+    save_prior(tmp_path / "run" / "best.safetensors", site_prior, source, step=3)
+    loaded = load_prior(tmp_path / "run")
+    assert isinstance(loaded, SitePrior)
+    assert loaded.config == site_prior.config
+    assert prior_source(tmp_path / "run") == source
+    assert model_identity(load_tokenizer_of(tmp_path / "run")) == source.tokenizer
+    path.rename(tmp_path / "moved.safetensors")
+    with pytest.raises(CheckpointError, match="no longer at"):
+        load_tokenizer_of(tmp_path / "run")
+    assert load_tokenizer_of(tmp_path / "run", tmp_path / "moved.safetensors").config
+    torch.manual_seed(7)
+    save_tokenizer(path, Tokenizer(tokenizer.config))
+    with pytest.raises(CheckpointError, match=r"is the tokenizer .*; the tokens of .* are those"):
+        load_tokenizer_of(tmp_path / "run")
+
+
+def test_a_prior_without_a_source_says_so(saved, site_prior, tmp_path):
+    tokenizer, path = saved
+    file = tmp_path / "prior.safetensors"
+    save_prior(file, site_prior)
+    assert prior_source(file) is None
+    with pytest.raises(CheckpointError, match="does not know its tokenizer: name it"):
+        load_tokenizer_of(file)
+    assert model_identity(load_tokenizer_of(file, path)) == model_identity(tokenizer)
+    tensors, header = read_tensors(file, "prior")
+    kept = {name: header[name] for name in ("architecture", "config")}
+    write_tensors(file, "prior", tensors, source={"rows": "many"}, **kept)
+    with pytest.raises(CheckpointError, match="does not say where its tokens come from"):
+        prior_source(file)
+    with pytest.raises(TypeError, match="Linear is none of the priors"):
+        save_prior(file, torch.nn.Linear(1, 1))

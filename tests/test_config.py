@@ -4,10 +4,20 @@ from typing import Literal
 
 import pytest
 
-from loopyvq.config import config_to_dict, parse_config, read_yaml
+from loopyvq.config import config_changes, config_to_dict, parse_config, read_yaml
 from loopyvq.errors import ConfigError
-from loopyvq.training import TokenizerTrainingConfig, VqganTrainingConfig
+from loopyvq.training import (
+    PriorTrainingConfig,
+    SegmentationTrainingConfig,
+    TokenizerTrainingConfig,
+    VqganTrainingConfig,
+)
 
+KINDS = {
+    "prior": PriorTrainingConfig,
+    "segmentation": SegmentationTrainingConfig,
+    "vqgan": VqganTrainingConfig,
+}
 PRESETS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.yaml"))
 
 
@@ -83,10 +93,17 @@ def test_missing_binary_and_empty_files(tmp_path):
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
 def test_every_shipped_config_loads(preset):
-    kind = VqganTrainingConfig if preset.stem.startswith("vqgan") else TokenizerTrainingConfig
+    kind = KINDS.get(preset.stem.partition("_")[0], TokenizerTrainingConfig)
     config = parse_config(kind, read_yaml(preset))
     assert parse_config(kind, config_to_dict(config)) == config
 
 
 def test_there_are_presets():
     assert {"small", "medium", "large"} <= {preset.stem for preset in PRESETS}
+
+
+def test_changes_leave_out_what_options_are_anyway():
+    assert config_changes(OuterConfig()) == {}
+    changed = OuterConfig(inner=InnerConfig(size=5))
+    assert config_changes(changed) == {"inner": {"size": 5}}
+    assert parse_config(OuterConfig, config_changes(changed)) == changed

@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
             gallery.add(tokens)
         if film is not None:
             path = Path(arguments.out) / "canvas.gif"
-            write_animation(path, film, model, size, windows.ranks(request.grid, mask))
+            write_animation(path, film, model, size, model.ranks(windows, request.grid, mask))
     columns = count + 2 if count + 2 <= _ONE_ROW else None
     gallery.close(columns, before=_beginning(model, known, mask, gallery))
     kept = int(mask.sum())

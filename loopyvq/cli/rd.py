@@ -24,7 +24,7 @@ examples:
 
 Every file is written by one process and decoded by a fresh one. Fit the tables of all models first
 (loopyvq tables, with --fixed-depth for what is read so). Writes OUT.csv, OUT.png and OUT.html, and
-prints the comparison with the first system.
+prints the comparison with the first system, or with another (--against).
 """
 
 
@@ -81,6 +81,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="R",
         help="average gains up to this rate (default: %(default)s)",
     )
+    parser.add_argument(
+        "--against", metavar="NAME", help="what all are compared with (default: the first)"
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--out", default="rd", metavar="NAME", help="default: %(default)s")
     add_device(parser)
@@ -104,10 +107,11 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         raise DataError("there is no readable image to evaluate")
     plot_curves(points, f"{arguments.out}.png")
     source, most_bpp = Path(arguments.points or arguments.data).name, arguments.most_bpp
-    page = render_page(points, source, _command(arguments), most_bpp)
+    against = arguments.against
+    page = render_page(points, source, _command(arguments), most_bpp, against)
     write_atomically(Path(f"{arguments.out}.html"), page.encode())
     for measure in measures_in(points):
-        rows = compare_systems(points, measure, most_bpp)
+        rows = compare_systems(points, measure, most_bpp, against)
         print(_markdown(cells_of(rows, measure)), end="\n\n")
 
 

@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
             gallery.add(jury.best())
         if film is not None:
             path = Path(arguments.out) / "canvas.gif"
-            write_animation(path, film, model, size, windows.ranks(request.grid))
+            write_animation(path, film, model, size, model.ranks(windows, request.grid))
     gallery.close(_columns(arguments, model))
     mean = gallery.num_tokens / gallery.count
     print(f"{gallery.count} images in {arguments.out}, {mean:.1f} tokens each; see sheet.png there")

@@ -9,15 +9,26 @@ from loopyvq.coding.modes import MODES
 from loopyvq.coding.reader import Reader, varint
 from loopyvq.errors import BitstreamError
 
-__all__ = ["MODEL_DIGITS", "TARGETS", "Header", "read_header", "write_header"]
+__all__ = [
+    "BOUND_STEPS_PER_OCTAVE",
+    "MODEL_DIGITS",
+    "TARGETS",
+    "Header",
+    "read_header",
+    "write_header",
+]
 
 _MAGIC = b"LVQ"
 _VERSION = 1
 # Six bytes of the model's hash.
 MODEL_DIGITS = 12
 _LARGEST_CHANNELS = 15
+_LARGEST_BYTE = 255
 _HAS_TARGET = 16
+_STATES_BOUND = 32
 TARGETS = {"quality": 1, "psnr_db": 2, "ssim": 3, "rate_bpp": 4, "num_bytes": 5, "pixel_error": 6}
+# A stated bound is at most 2.2 % larger than what it is about.
+BOUND_STEPS_PER_OCTAVE = 32
 _MODE_NAMES = {number: name for name, number in MODES.items()}
 _TARGET_NAMES = {number: name for name, number in TARGETS.items()}
 
@@ -36,6 +47,8 @@ class Header(NamedTuple):
         num_chunks: chunks that follow.
         target: what was asked for and reached, one of `TARGETS`; empty if nothing is said.
         target_value: of the target, as float32.
+        bound_steps: 0 to 255 if the file says how far outside of its threshold sites may be: at
+            most ``threshold * 2 ** (bound_steps / 32)``; None if it does not.
     """
 
     mode: str
@@ -48,6 +61,14 @@ class Header(NamedTuple):
     num_chunks: int
     target: str = ""
     target_value: float = 0.0
+    bound_steps: int | None = None
+
+    @property
+    def stated_bound(self) -> float | None:
+        """What the header says of the worst site, in units of the latents' scale."""
+        if self.bound_steps is None:
+            return None
+        return float(self.threshold * 2.0 ** (self.bound_steps / BOUND_STEPS_PER_OCTAVE))
 
 
 def write_header(header: Header) -> bytes:
@@ -71,7 +92,11 @@ def write_header(header: Header) -> bytes:
     model = bytes.fromhex(header.model[:MODEL_DIGITS])
     if 2 * len(model) != MODEL_DIGITS:
         raise ValueError(f"model must have {MODEL_DIGITS} hexadecimal digits, got {header.model!r}")
+    steps = header.bound_steps
+    if steps is not None and not 0 <= steps <= _LARGEST_BYTE:
+        raise ValueError(f"bound_steps must be 0..{_LARGEST_BYTE}, got {steps}")
     flags = header.channels | (_HAS_TARGET if header.target else 0)
+    flags |= _STATES_BOUND if steps is not None else 0
     numbers = (header.height, header.width, header.max_depth, header.num_chunks)
     parts = [_MAGIC, bytes([_VERSION, MODES[header.mode], flags]), model, *map(varint, numbers)]
     try:
@@ -80,6 +105,7 @@ def write_header(header: Header) -> bytes:
             parts.append(struct.pack("<Bf", TARGETS[header.target], header.target_value))
     except OverflowError as error:
         raise ValueError("threshold and target must fit a 32-bit float") from error
+    parts.append(b"" if steps is None else bytes([steps]))
     written = b"".join(parts)
     return written + _check_sum(written)
 
@@ -106,10 +132,11 @@ def read_header(reader: Reader) -> Header:
     height, width, max_depth, num_chunks = (reader.varint() for _ in range(4))
     (threshold,) = struct.unpack("<f", reader.take(4))
     target, value = struct.unpack("<Bf", reader.take(5)) if flags & _HAS_TARGET else (0, 0.0)
+    steps = reader.take(1)[0] if flags & _STATES_BOUND else None
     expected = _check_sum(reader.since(start))
     if reader.take(2) != expected:
         raise BitstreamError("the header is damaged: its check sum differs")
-    if flags >= 2 * _HAS_TARGET or mode not in _MODE_NAMES:
+    if flags >= 2 * _STATES_BOUND or mode not in _MODE_NAMES:
         raise BitstreamError(f"unknown coding mode {mode} or flags {flags}")
     if flags & _HAS_TARGET and target not in _TARGET_NAMES:
         raise BitstreamError(f"unknown target {target}")
@@ -117,7 +144,7 @@ def read_header(reader: Reader) -> Header:
         raise BitstreamError(f"a threshold of {threshold} or target of {value} cannot be")
     channels, name = flags % _HAS_TARGET, _TARGET_NAMES.get(target, "")
     sizes = (height, width, channels, max_depth, threshold, num_chunks)
-    return Header(_MODE_NAMES[mode], model, *sizes, name, value)
+    return Header(_MODE_NAMES[mode], model, *sizes, name, value, steps)
 
 
 def _check_sum(written: bytes) -> bytes:

@@ -4,6 +4,7 @@ A model asks a port for the symbols at some sites and says how likely each is. T
 encoder knows them and writes them; that of a decoder reads them. So both see the same questions.
 """
 
+from abc import ABC, abstractmethod
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +12,7 @@ from jaxtyping import Int
 
 from loopyvq.coding.range_coder import TOTAL, RangeDecoder, RangeEncoder
 
-__all__ = ["DecodingPort", "EncodingPort", "MeasuringPort", "Port"]
+__all__ = ["DecodingPort", "EncodingPort", "KnownPort", "MeasuringPort", "Port"]
 
 
 @runtime_checkable
@@ -61,8 +62,8 @@ class Port(Protocol):
         """
 
 
-class EncodingPort:
-    """Writes what the plane says.
+class KnownPort(ABC):
+    """Looks up what the plane says, and hands it on.
 
     Args:
         plane: symbols at every site; only those that a model asks for matter.
@@ -72,7 +73,6 @@ class EncodingPort:
     def __init__(self, plane: Int[np.ndarray, "h w"], stop: int) -> None:
         self.plane = plane
         self.stop = stop
-        self.coder = RangeEncoder()
 
     def symbols(
         self,
@@ -80,9 +80,9 @@ class EncodingPort:
         columns: Int[np.ndarray, " n"],
         frequencies: Int[np.ndarray, "*n k"],
     ) -> Int[np.ndarray, " n"]:
-        """Write the symbols at some sites; see `Port`."""
+        """Take the symbols at some sites; see `Port`."""
         symbols = self.plane[rows, columns]
-        self.coder.encode(symbols, frequencies)
+        self.take(symbols, frequencies)
         return symbols
 
     def stops(
@@ -91,10 +91,45 @@ class EncodingPort:
         columns: Int[np.ndarray, " n"],
         frequencies: Int[np.ndarray, "*n 2"],
     ) -> Int[np.ndarray, " n"]:
-        """Write whether sites stop; see `Port`."""
+        """Take whether sites stop; see `Port`."""
         stops = (self.plane[rows, columns] == self.stop).astype(np.int64)
-        self.coder.encode(stops, frequencies)
+        self.take(stops, frequencies)
         return stops
+
+    @abstractmethod
+    def take(self, symbols: Int[np.ndarray, " n"], frequencies: Int[np.ndarray, "*n k"]) -> None:
+        """Write or measure symbols.
+
+        Args:
+            symbols: what stands there.
+            frequencies: of their alphabet; one row, or one for each.
+        """
+
+
+class EncodingPort(KnownPort):
+    """Writes what the plane says; arguments as of `KnownPort`."""
+
+    def __init__(self, plane: Int[np.ndarray, "h w"], stop: int) -> None:
+        super().__init__(plane, stop)
+        self.coder = RangeEncoder()
+
+    def take(self, symbols: Int[np.ndarray, " n"], frequencies: Int[np.ndarray, "*n k"]) -> None:
+        """Write symbols; see `KnownPort`."""
+        self.coder.encode(symbols, frequencies)
+
+
+class MeasuringPort(KnownPort):
+    """Adds up what a perfect coder would need for what the plane says; arguments the same."""
+
+    def __init__(self, plane: Int[np.ndarray, "h w"], stop: int) -> None:
+        super().__init__(plane, stop)
+        self.ideal_bits = 0.0
+
+    def take(self, symbols: Int[np.ndarray, " n"], frequencies: Int[np.ndarray, "*n k"]) -> None:
+        """Measure symbols; see `KnownPort`."""
+        rows = np.broadcast_to(frequencies, (len(symbols), frequencies.shape[-1]))
+        chosen = rows[np.arange(len(symbols)), symbols]
+        self.ideal_bits -= float(np.log2(chosen / TOTAL).sum())
 
 
 class DecodingPort:
@@ -130,46 +165,3 @@ class DecodingPort:
     ) -> Int[np.ndarray, " n"]:
         """Read whether sites stop; see `Port`."""
         return self.coder.decode(frequencies, len(rows))
-
-
-class MeasuringPort:
-    """Adds up what a perfect coder would need for what the plane says.
-
-    Args:
-        plane: symbols at every site; only those that a model asks for matter.
-        stop: the symbol that ends a site.
-    """
-
-    def __init__(self, plane: Int[np.ndarray, "h w"], stop: int) -> None:
-        self.plane = plane
-        self.stop = stop
-        self.ideal_bits = 0.0
-
-    def symbols(
-        self,
-        rows: Int[np.ndarray, " n"],
-        columns: Int[np.ndarray, " n"],
-        frequencies: Int[np.ndarray, "*n k"],
-    ) -> Int[np.ndarray, " n"]:
-        """Measure the symbols at some sites; see `Port`."""
-        symbols = self.plane[rows, columns]
-        self._measure(symbols, frequencies)
-        return symbols
-
-    def stops(
-        self,
-        rows: Int[np.ndarray, " n"],
-        columns: Int[np.ndarray, " n"],
-        frequencies: Int[np.ndarray, "*n 2"],
-    ) -> Int[np.ndarray, " n"]:
-        """Measure whether sites stop; see `Port`."""
-        stops = (self.plane[rows, columns] == self.stop).astype(np.int64)
-        self._measure(stops, frequencies)
-        return stops
-
-    def _measure(
-        self, symbols: Int[np.ndarray, " n"], frequencies: Int[np.ndarray, "*n k"]
-    ) -> None:
-        rows = np.broadcast_to(frequencies, (len(symbols), frequencies.shape[-1]))
-        chosen = rows[np.arange(len(symbols)), symbols]
-        self.ideal_bits -= float(np.log2(chosen / TOTAL).sum())

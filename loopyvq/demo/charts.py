@@ -4,12 +4,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from loopyvq.demo.figures import Series, bar_chart, line_chart, nice_ticks
 from loopyvq.demo.markup import mark, number
 from loopyvq.demo.photos import length_colours
 from loopyvq.demo.result import DemoResult
 from loopyvq.evaluation import PointResult
 from loopyvq.evaluation.rate_distortion import psnr_at_rate
+from loopyvq.figures import Series, bar_chart, line_chart, nice_ticks
 
 __all__ = [
     "gap_at_equal_bits",

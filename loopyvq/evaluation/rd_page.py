@@ -7,14 +7,18 @@ from string import Template
 
 from loopyvq import __version__
 from loopyvq.evaluation.rd_points import MEASURES, RdPoint, measures_in, systems_of
-from loopyvq.evaluation.rd_report import RATES, cells_of, compare_systems, mean_curve
+from loopyvq.evaluation.rd_report import RATES, Row, cells_of, compare_systems, mean_curve
 from loopyvq.figures import Series, line_chart
 
 __all__ = ["render_page"]
 
 
 def render_page(
-    points: Sequence[RdPoint], data: str, command: str, most_bpp: float = RATES[-1]
+    points: Sequence[RdPoint],
+    data: str,
+    command: str,
+    most_bpp: float = RATES[-1],
+    against: str | None = None,
 ) -> str:
     """Write a page.
 
@@ -23,6 +27,7 @@ def render_page(
         data: what the images are called.
         command: what made the points.
         most_bpp: where the range of rates ends over which gains are averaged.
+        against: the system that all are compared with; by default the first.
 
     Returns:
         HTML.
@@ -33,15 +38,17 @@ def render_page(
     return Template(page).substitute(
         lead=escape(lead),
         most=f"{most_bpp:g}",
-        first=escape(systems[0]),
-        sections="".join(_section(points, measure, most_bpp) for measure in measures_in(points)),
+        first=escape(against or systems[0]),
+        sections="".join(
+            _section(points, measure, compare_systems(points, measure, most_bpp, against))
+            for measure in measures_in(points)
+        ),
         command=escape(command),
         version=__version__,
     )
 
 
-def _section(points: Sequence[RdPoint], measure: str, most_bpp: float) -> str:
-    rows = compare_systems(points, measure, most_bpp)
+def _section(points: Sequence[RdPoint], measure: str, rows: Sequence[Row]) -> str:
     return (
         f"<h2>{MEASURES[measure]}</h2><figure>{_chart(points, measure)}{_keys(points)}</figure>"
         f'<div class="scroll">{_table(cells_of(rows, measure))}</div>'

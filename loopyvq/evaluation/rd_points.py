@@ -114,7 +114,10 @@ def points_from_csv(text: str) -> list[RdPoint]:
     Raises:
         DataError: it is another table.
     """
+    rows = csv.DictReader(io.StringIO(text))
     try:
+        if tuple(rows.fieldnames or ()) != RdPoint._fields:
+            raise ValueError(f"columns {', '.join(rows.fieldnames or ())[:80]}")
         return [
             RdPoint(
                 row["system"],
@@ -123,7 +126,7 @@ def points_from_csv(text: str) -> list[RdPoint]:
                 int(row["num_bytes"]),
                 *(float(row[name]) for name in RdPoint._fields[4:]),
             )
-            for row in csv.DictReader(io.StringIO(text))
+            for row in rows
         ]
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"this is no table of rates and distortions: {error!r}") from error

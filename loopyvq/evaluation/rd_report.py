@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from loopyvq.errors import ConfigError
 from loopyvq.evaluation.rd_curves import Interval, bd_quality, bd_rate, compare, quality_at
 from loopyvq.evaluation.rd_points import MEASURES, RdPoint, measures_in, systems_of
 
@@ -20,7 +21,7 @@ _CHARTED_BPP = (0.03, 1.5)
 
 
 class Row(NamedTuple):
-    """One system against the first.
+    """One system against another.
 
     Attributes:
         system: its name.
@@ -40,20 +41,30 @@ class Row(NamedTuple):
 
 
 def compare_systems(
-    points: Sequence[RdPoint], measure: str = "psnr_db", most_bpp: float = RATES[-1]
+    points: Sequence[RdPoint],
+    measure: str = "psnr_db",
+    most_bpp: float = RATES[-1],
+    against: str | None = None,
 ) -> list[Row]:
-    """Compare all systems with the first one, image by image.
+    """Compare all systems with one of them, image by image.
 
     Args:
         points: of all systems and images.
         measure: one of `MEASURES`.
         most_bpp: where the range of rates ends over which gains are averaged.
+        against: the one; by default the first.
 
     Returns:
         A row per system.
+
+    Raises:
+        ConfigError: there is no such system.
     """
     groups = _by_system(points)
-    first, *_ = groups.values()
+    against = next(iter(groups)) if against is None else against
+    if against not in groups:
+        raise ConfigError(f"there is no system {against!r}, but {', '.join(groups)}")
+    first = groups[against]
     rows = []
     for system, images in groups.items():
         pairs = [(images[name], first[name]) for name in images if name in first]

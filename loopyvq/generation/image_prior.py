@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from loopyvq.checkpoint import load_prior, load_tokenizer_of, prior_source
@@ -85,6 +85,25 @@ class ImagePrior(NamedTuple):
         windows = Windows(height, width, stride)
         windows.places((height, width))  # complains of numbers out of range
         return windows
+
+    def ranks(
+        self, windows: Windows, grid: tuple[int, int], known: Bool[Tensor, "h w"] | None = None
+    ) -> Int[Tensor, "h w"]:
+        """Tell when each site is drawn, as `Windows.ranks` does.
+
+        Args:
+            windows: how far the prior sees.
+            grid: sites along height and width.
+            known: sites that are there from the beginning.
+
+        Returns:
+            The number of each site; 0 everywhere for a prior that does not draw in the order of
+            reading.
+        """
+        config = getattr(self.prior, "config", None)
+        if getattr(config, "order", "raster") != "raster" or getattr(config, "permuted_sites", 0):
+            return torch.zeros(grid, dtype=torch.int64)
+        return windows.ranks(grid, known)
 
 
 def open_image_prior(

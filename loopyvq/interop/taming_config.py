@@ -126,9 +126,7 @@ def tokenizer_config(section: Mapping[str, Any], source: object) -> TamingConfig
         dropout=_number(sizes, "dropout", 0.0, source),
         assignment="gumbel" if is_gumbel else "nearest",
         quantizer=plain_quantizer(codes, width),
-        gumbel=GumbelConfig(
-            kl_weight=_number(params, "kl_weight", 1e-8, source) if is_gumbel else 5e-4
-        ),
+        gumbel=_gumbel(params, source) if is_gumbel else GumbelConfig(),
     )
 
 
@@ -163,12 +161,10 @@ def model_section(config: TamingConfig) -> dict[str, Any]:
         params["n_labels"] = config.image_channels
     if config.assignment == "gumbel":
         kind = "GumbelVQ"
-        schedule = {"warm_up_steps": 0, "max_decay_steps": 1, "lr_start": config.gumbel.temperature}
-        schedule |= {"lr_max": config.gumbel.temperature, "lr_min": config.gumbel.temperature}
         params["kl_weight"] = config.gumbel.kl_weight
         params["temperature_scheduler_config"] = {
             "target": "taming.lr_scheduler.LambdaWarmUpCosineScheduler",
-            "params": schedule,
+            "params": _schedule_of(config.gumbel),
         }
     return {"target": f"taming.models.vqgan.{kind}", "params": params}
 
@@ -228,6 +224,38 @@ def _number(values: Mapping[str, Any], name: str, default: float, source: object
         return float(values.get(name, default))  # YAML reads 1e-8 as a text
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{source}: {name} must be a number, got {values[name]}") from error
+
+
+def _gumbel(params: Mapping[str, Any], source: object) -> GumbelConfig:
+    """Read the options of the draw; without a schedule the temperature stays at 1."""
+    kl_weight = _number(params, "kl_weight", 1e-8, source)
+    section = params.get("temperature_scheduler_config")
+    if not isinstance(section, dict):
+        return GumbelConfig(kl_weight=kl_weight)
+    schedule = mapping_at(section, "params", source)
+    highest = _number(schedule, "lr_max", 1.0, source)
+    lowest = _number(schedule, "lr_min", highest, source)
+    warmup = int(_number(schedule, "warm_up_steps", 0.0, source))
+    options: dict[str, Any] = {"temperature": highest, "kl_weight": kl_weight}
+    if lowest != highest:
+        options["final_temperature"] = lowest
+        options["decay_steps"] = int(_number(schedule, "max_decay_steps", 0.0, source))
+    if warmup:
+        options["warmup_steps"] = warmup
+        options["first_temperature"] = _number(schedule, "lr_start", highest, source)
+    return GumbelConfig(**options)
+
+
+def _schedule_of(gumbel: GumbelConfig) -> dict[str, Any]:
+    """Write the temperature as taming's schedule, whose decay must have an end."""
+    falls = gumbel.decay_steps > 0
+    return {
+        "warm_up_steps": gumbel.warmup_steps,
+        "max_decay_steps": gumbel.decay_steps if falls else gumbel.warmup_steps + 1,
+        "lr_start": gumbel.first_temperature if gumbel.warmup_steps else gumbel.temperature,
+        "lr_max": gumbel.temperature,
+        "lr_min": gumbel.final_temperature if falls else gumbel.temperature,
+    }
 
 
 def _attention_levels(

@@ -10,7 +10,7 @@ from loopyvq.checkpoint import load_weights
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.interop.taming_config import TOKENIZER_TARGETS, kind_of, mapping_at, whole_number
 from loopyvq.interop.taming_state import require_names, require_shape
-from loopyvq.models.flat_prior import FlatPriorConfig
+from loopyvq.models.prior.flat_prior import FlatPriorConfig
 from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
 
 __all__ = ["is_mask", "prior_config", "prior_from_state", "prior_to_state"]
@@ -172,13 +172,13 @@ def _taming_names(name: str) -> list[str]:
         "order": _ORDER,
         "prior.symbols.weight": "transformer.tok_emb.weight",
         "prior.positions": "transformer.pos_emb",
-        "prior.norm.weight": "transformer.ln_f.weight",
-        "prior.norm.bias": "transformer.ln_f.bias",
+        "prior.transformer.norm.weight": "transformer.ln_f.weight",
+        "prior.transformer.norm.bias": "transformer.ln_f.bias",
         "prior.head.weight": "transformer.head.weight",
     }
     if name in single:
         return [single[name]]
-    layer, _, rest = name.removeprefix("prior.blocks.").partition(".")
+    layer, _, rest = name.removeprefix("prior.transformer.blocks.").partition(".")
     module, _, kind = rest.rpartition(".")
     start = f"transformer.blocks.{layer}"
     if module == "attention.qkv":

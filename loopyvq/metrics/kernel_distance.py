@@ -31,7 +31,7 @@ def kernel_distance(
     second: Float[Tensor, "m d"],
     generator: torch.Generator,
     subsets: int = 100,
-    subset_size: int = 1000,
+    subset_size: int = 250,
 ) -> KernelDistance:
     """Average the squared maximum mean discrepancy over random subsets.
 
@@ -40,7 +40,8 @@ def kernel_distance(
         second: the same features of other images.
         generator: draws the subsets; on the CPU.
         subsets: how many, at least 1.
-        subset_size: images of each set in a subset, at least 2; cut down to the smaller set.
+        subset_size: images of each set in a subset, at least 2; cut down to half of the smaller
+            set, so that subsets differ.
 
     Returns:
         Mean and standard deviation.
@@ -63,7 +64,7 @@ def kernel_distance(
         raise ValueError(
             f"there must be at least 1 subset of at least 2 images, got {subsets} of {subset_size}"
         )
-    size = min(subset_size, len(first), len(second))
+    size = min(subset_size, max(2, min(len(first), len(second)) // 2))
     found = []
     for _ in range(subsets):
         chosen = [torch.randperm(len(rows), generator=generator)[:size] for rows in (first, second)]

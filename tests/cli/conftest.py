@@ -36,5 +36,43 @@ def workspace(tmp_path_factory) -> Path:
         to_pil(image).save(folder / f"{index}.png")
     (root / "tiny.yaml").write_text(json.dumps(TINY))  # JSON is YAML
     words = ["train", "tokenizer", root / "tiny.yaml", "--data", root / "photos"]
-    assert main([str(word) for word in [*words, "--out", root / "run", "--quiet"]]) == 0
+    assert (
+        main([str(word) for word in [*words, "--out", root / "run", "--quiet", "--tables", 0]]) == 0
+    )
     return root
+
+
+@pytest.fixture(scope="session")
+def prior(workspace) -> Path:
+    """A prior of the workspace's model that knows two classes and nothing else."""
+    from loopyvq.checkpoint import load_tokenizer, model_identity, save_prior
+    from loopyvq.data.token_source import TokenSource
+    from loopyvq.models.prior.attention import TransformerConfig
+    from loopyvq.models.prior.condition_embedding import ConditionConfig
+    from loopyvq.models.prior.site_prior import SitePrior, SitePriorConfig
+
+    tokenizer = load_tokenizer(workspace / "run")
+    torch.manual_seed(0)
+    sizes = TransformerConfig(width=16, layers=1, heads=2)
+    known = {"codebook_size": 16, "max_depth": 4, "rows": 4, "columns": 4}
+    told = ConditionConfig(classes=2)
+    model = SitePrior(
+        SitePriorConfig(**known, transformer=sizes, depth=sizes, condition=told)  # type: ignore[arg-type]
+    )
+    for parameter in model.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.5)
+    source = TokenSource(
+        **known,  # type: ignore[arg-type]
+        tokenizer=model_identity(tokenizer),
+        tokenizer_path="../run/best.safetensors",
+        height=32,
+        width=32,
+        threshold=0.5,
+        condition="class",
+        classes=2,
+        class_names=("Forest", "River"),
+    )
+    path = workspace / "prior" / "best.safetensors"
+    save_prior(path, model, source)
+    return path.parent

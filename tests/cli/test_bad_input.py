@@ -24,10 +24,10 @@ def rows() -> list[tuple[str, str, str]]:
 
 
 @pytest.fixture
-def there(workspace, tmp_path, monkeypatch, tiny_config):
+def there(workspace, prior, tmp_path, monkeypatch, tiny_config):
     """Stand in a folder with everything that is bad."""
     monkeypatch.chdir(tmp_path)
-    for name in ("run", "photos"):
+    for name in ("run", "photos", "prior"):
         (tmp_path / name).symlink_to(workspace / name)
     (tmp_path / "tiny.yaml").write_bytes((workspace / "tiny.yaml").read_bytes())
     (tmp_path / "empty").mkdir()
@@ -38,6 +38,9 @@ def there(workspace, tmp_path, monkeypatch, tiny_config):
     (tmp_path / "damaged.zip").write_bytes(b"PK\x03\x04 and then nothing")
     with zipfile.ZipFile(tmp_path / "noimages.zip", "w") as archive:
         archive.writestr("readme.md", "words")
+    with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
+        archive.write(workspace / "photos" / "0.png", "images/0.png")
+    (tmp_path / "colours.txt").write_text("0 0 0\n255 255 256\n")
     (tmp_path / "bad.yaml").write_text("run: [1\n")
     (tmp_path / "list.yaml").write_text("- 1\n")
     (tmp_path / "unknown.yaml").write_text("run:\n  stepps: 3\n")

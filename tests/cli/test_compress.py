@@ -22,6 +22,15 @@ def test_folders_of_images_go_there_and_back(run, workspace, tmp_path, wish):
             assert image.size == back.size
 
 
+def test_every_site_can_be_given_a_token(run, workspace, tmp_path):
+    words = [workspace / "photos" / "0.png", "--model", workspace / "run", "--out", tmp_path]
+    wish = ["--threshold", 2, "--no-bound"]
+    assert run("compress", *words, *wish)[0] == 0
+    nothing = (tmp_path / "0.png.lvq").stat().st_size
+    assert run("compress", *words, *wish, "--min-length", 1)[0] == 0
+    assert (tmp_path / "0.png.lvq").stat().st_size > nothing
+
+
 def test_grey_images_stay_grey(run, workspace, tmp_path):
     Image.fromarray(np.full((20, 24), 77, np.uint8)).save(tmp_path / "grey.png")
     model = workspace / "run"

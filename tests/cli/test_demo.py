@@ -29,3 +29,22 @@ def test_words_that_are_no_options_are_refused(run):
     code, _, err = run("demo", "--minutes", "3")
     assert code == 2
     assert "unrecognized arguments: --minutes 3" in err
+
+
+def test_a_demo_of_a_prior_is_another_one(run, monkeypatch):
+    import loopyvq.demo.generation
+
+    asked = {}
+
+    def run_generation(folder, data, *, seconds, quiet):
+        asked.update(folder=Path(folder), data=data, seconds=seconds, quiet=quiet)
+        raise StoppedError
+
+    monkeypatch.setattr(loopyvq.demo.generation, "run_generation", run_generation)
+    with pytest.raises(StoppedError):
+        run("demo", "--generate", "--out", "somewhere")
+    wanted = {"folder": Path("somewhere"), "data": "samples", "seconds": 270.0, "quiet": False}
+    assert asked == wanted
+    code, _, err = run("demo", "--data", "photos")
+    assert code == 2
+    assert "--data is for --generate" in err

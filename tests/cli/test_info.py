@@ -17,5 +17,7 @@ def test_info_describes_and_verifies_compressed_files(run, workspace, tmp_path):
     assert code == 0
     for text in ("40 x 33 pixels", "threshold 0.25, kept at every site", "100.000 % within"):
         assert text in out
+    run("compress", photo, "--model", model, "--out", tmp_path, "--quality", 60)
+    assert "no site further than" in run("info", file)[1]
     file.write_bytes(file.read_bytes()[:-2])
     assert "cut off" in run("info", file)[1]

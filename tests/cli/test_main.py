@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from loopyvq import __version__
-from loopyvq.cli.main import COMMANDS
+from loopyvq.cli.main import COMMANDS, EVALUATIONS
 
 NO_TORCH = """
 import sys
@@ -23,7 +23,9 @@ def test_help_has_examples_and_does_not_import_torch(command):
     script = [sys.executable, "-c", NO_TORCH, *words]
     done = subprocess.run(script, check=True, capture_output=True, text=True)
     assert done.stderr == ""
-    assert (f"examples:\n  loopyvq {command}" if command else "COMMAND") in done.stdout
+    spoken = {module: f"evaluate {word}" for word, module in EVALUATIONS.items()}
+    example = f"examples:\n  loopyvq {spoken.get(command, command)}"
+    assert (example if command else "COMMAND") in done.stdout
 
 
 def test_version(run):

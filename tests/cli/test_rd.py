@@ -1,23 +1,53 @@
 import csv
 
+import pytest
+import torch
 
-def test_models_and_baselines_in_one_run(run, workspace, tmp_path):
-    model = workspace / "run"
-    words = ["--data", workspace / "photos", "--limit", 2, "--out", tmp_path / "rd"]
-    options = ["--thresholds", 0.5, 0.2, "--baselines", "jpeg"]
+from loopyvq.losses.perceptual import LPIPS
+
+
+@pytest.fixture
+def lpips_weights(tmp_path):
+    from loopyvq.checkpoint import write_tensors
+
+    torch.manual_seed(0)
+    path = tmp_path / "lpips_vgg16.safetensors"
+    write_tensors(path, "lpips weights", LPIPS().state_dict())
+    return path
+
+
+def test_models_and_baselines_in_one_run(run, workspace, tmp_path, lpips_weights):
+    model, photos = workspace / "run", workspace / "photos"
+    words = ["--data", photos, "--limit", 2, "--out", tmp_path / "rd", "--lpips", lpips_weights]
+    options = ["--thresholds", 0.5, 0.2, "--baselines", "jpeg", "--stop"]
+    models = ["--model", f"loop={model}", "--fixed-depth", f"cut={model}"]
     code, out, err = run(
-        "evaluate", "rd", "--model", model, "--model", f"depth={model}", *words, *options
+        "evaluate", "rd", *models, *words, *options, "rate_distortion", "threshold"
     )
     assert code == 0, err
     assert "PSNR in dB" in out
+    assert "LPIPS" in out
     with (tmp_path / "rd.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 2 * (2 + 4 + 9)
+    assert len(rows) == 2 * (2 + 2 + 4 + 9)
     assert {row["setting"] for row in rows} >= {"0.5", "4 turns", "10"}
+    assert {row["system"] for row in rows} >= {"loop, threshold stop", "cut", "jpeg"}
     assert (tmp_path / "rd.png").is_file()
+    page = (tmp_path / "rd.html").read_text()
+    assert "--model loop=run" in page
+    assert str(workspace) not in page
+    again = ["evaluate", "rd", "--points", tmp_path / "rd.csv", "--out", tmp_path / "again"]
+    assert run(*again)[1] == out
 
 
-def test_there_must_be_something_to_measure(run, workspace):
-    photos = workspace / "photos"
+def test_there_must_be_something_to_measure(run, workspace, tmp_path):
+    photos, model = workspace / "photos", workspace / "run"
     assert run("rd", "--data", photos, "--baselines", "gif")[0] == 2
     assert run("rd", "--data", photos, "--baselines")[0] == 2
+    assert run("rd", "--data", photos, "--limit", 0)[0] == 2
+    code, _, err = run("rd", "--data", photos, "--model", f"a={model}", "--model", f"a={model}")
+    assert code == 2
+    assert "names" in err
+    (tmp_path / "some.csv").write_text("a,b\n1,2\n")
+    assert "no table" in run("rd", "--points", tmp_path / "some.csv")[2]
+    assert "cannot read" in run("rd", "--points", tmp_path / "none.csv")[2]

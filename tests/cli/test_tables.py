@@ -1,10 +1,13 @@
 import shutil
 
+import pytest
+
 from loopyvq.codec import load_tables
 from loopyvq.coding import Tables
 
 
-def test_tables_are_stored_with_a_model(run, workspace, tmp_path, monkeypatch):
+@pytest.fixture
+def little_fit(monkeypatch):
     import loopyvq.codec.tables as module
 
     fit = module.fit_tables
@@ -13,6 +16,18 @@ def test_tables_are_stored_with_a_model(run, workspace, tmp_path, monkeypatch):
         return fit(*arguments, examples_per_turn=200, epochs=1)
 
     monkeypatch.setattr(module, "fit_tables", fit_little)
+
+
+@pytest.mark.usefixtures("little_fit")
+def test_training_ends_with_tables(run, workspace, tmp_path):
+    words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos"]
+    code, _, err = run(*words, "--out", tmp_path / "run", "--quiet", "--run.steps", 2)
+    assert code == 0, err
+    assert load_tables(tmp_path / "run").max_depth == 4
+
+
+@pytest.mark.usefixtures("little_fit")
+def test_tables_are_stored_with_a_model(run, workspace, tmp_path):
     model = tmp_path / "model.safetensors"
     shutil.copy(workspace / "run" / "best.safetensors", model)
     words = ["compress", workspace / "photos" / "0.png", "--model", model, "--out", tmp_path]
@@ -22,5 +37,14 @@ def test_tables_are_stored_with_a_model(run, workspace, tmp_path, monkeypatch):
     assert "bytes" in out
     assert load_tables(model).codebook_size == 16
     assert run("info", model)[0] == 0
+    words_of_copy = [
+        "--data",
+        workspace / "photos",
+        "--fixed-depth",
+        "--out",
+        tmp_path / "c.safetensors",
+    ]
+    assert "c.safetensors" in run("tables", model, *words_of_copy)[1]
+    assert load_tables(tmp_path / "c.safetensors").codebook_size == 16
     assert run(*words, "--mode", "static")[0] == 0
     assert "needs tokenizer" in run("info", tmp_path / "0.png.lvq")[1]

@@ -1,6 +1,10 @@
+import json
+
+import torch
 import yaml
 
 from loopyvq.config import parse_config
+from loopyvq.data import to_pil
 from loopyvq.training import TokenizerTrainingConfig
 
 
@@ -31,3 +35,43 @@ def test_train_vqgan_runs_and_resumes(run, workspace, tmp_path):
     code, out, _ = run("train", "vqgan", "--resume", tmp_path / "run", "--quiet")
     assert code == 0
     assert "best model" in out
+
+
+def test_train_segmentation_runs_resumes_and_is_evaluated(run, workspace, tmp_path):
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    for number in range(4):
+        labels = (torch.arange(32 * 40).view(1, 32, 40) // (7 + number) % 5).to(torch.uint8)
+        to_pil(labels).save(maps / f"{number}.png")
+    words = ["train", "segmentation", workspace / "tiny.yaml", "--data", maps, "--quiet"]
+    folder = tmp_path / "run"
+    assert run(*words, "--labels.num_labels", 5, "--out", folder)[0] == 0
+    assert run("train", "segmentation", "--resume", folder, "--quiet")[0] == 0
+    words = ["evaluate", folder, "--data", maps, "--lengths", 1, 2]
+    code, out, _ = run(*words, "--json", tmp_path / "out.json", "--limit", 3)
+    assert code == 0
+    points = json.loads((tmp_path / "out.json").read_text())["points"]
+    assert len(points) == 2
+    assert points[0]["num_images"] == 3
+    assert f"{points[1]['mean_iou']:.3f}" in out
+    code, _, err = run(*words, "--csv", tmp_path / "out.csv")
+    assert code == 2
+    assert "--csv is for images" in err
+    code, _, err = run(*words, "--label-shift", 3)
+    assert code == 2
+    assert "no readable label map" in err
+
+
+def test_train_and_evaluate_on_depth(run, workspace, tmp_path):
+    words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos"]
+    words += ["--content", "depth", "--quiet", "--out", tmp_path / "run"]
+    code, _, err = run(*words)
+    assert code == 2
+    assert "depth maps have one channel, but image_channels is 3" in err
+    assert run(*words, "--tokenizer.image_channels", 1)[0] == 0
+    words = ["evaluate", tmp_path / "run", "--data", workspace / "photos", "--depths", 1]
+    depth, grey = run(*words, "--depth")[1], run(*words)[1]
+    assert depth != grey
+    code, _, err = run("evaluate", workspace / "run", "--data", workspace / "photos", "--depth")
+    assert code == 2
+    assert "depth maps have one channel" in err

@@ -9,13 +9,13 @@ def test_promises_of_images_are_checked(run, workspace, tmp_path):
     code, out, err = run("verify", file, "--model", model, "--original", photo)
     assert code == 0, err
     assert "100.000 % within" in out
-    assert "makes a promise" in run("verify", file, "--model", model)[1]
+    assert "promises an error of at most 0.2" in run("verify", file, "--model", model)[1]
     other = workspace / "photos" / "2.png"
     code, _, err = run("verify", file, "--model", model, "--original", other)
     assert code == 2
     assert "the file holds 3 x 40 x 33" in err
     assert run("compress", *words, "--quality", 20)[0] == 0
-    assert "makes no promise" in run("verify", tmp_path, "--model", model)[1]
+    assert "promises an error of at most" in run("verify", tmp_path, "--model", model)[1]
 
 
 def test_a_broken_promise_is_an_error(run, workspace, tmp_path):

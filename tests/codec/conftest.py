@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from loopyvq.codec import Codec
-from loopyvq.coding import CodedTokens, fit_tables
+from loopyvq.coding import Chunk, CodedTokens, fit_tables, read_container, write_container
 from loopyvq.models import Tokenizer, TokenizerConfig
 from loopyvq.quantize import LoopConfig
 
@@ -37,6 +37,21 @@ def make_image(height, width, channels=3, seed=0):
     noise = generator.normal(0, 0.2, (channels, height, width))
     levels = 127 + 55 * (np.stack(planes) + noise)
     return torch.from_numpy(levels.clip(0, 255).astype(np.uint8))
+
+
+def mutations(data, count):
+    """Change some bytes of some chunk of a file, and mend the check sums."""
+    header, chunks = read_container(data)
+    generator = np.random.default_rng(0)
+    for _ in range(count):
+        index = int(generator.integers(len(chunks)))
+        payload = bytearray(chunks[index].payload)
+        for _ in range(int(generator.integers(1, 4))):
+            if payload:
+                payload[int(generator.integers(len(payload)))] = int(generator.integers(256))
+        broken = [*chunks]
+        broken[index] = Chunk(chunks[index].kind, bytes(payload))
+        yield write_container(header, broken)
 
 
 def make_tables(tokenizer):

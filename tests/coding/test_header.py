@@ -15,14 +15,14 @@ FLOATS = st.floats(0, 2.0**90, width=32)
 
 @given(
     st.sampled_from(sorted(MODES)), SIZES, SIZES, st.integers(0, 15), SIZES, FLOATS, SIZES,
-    st.sampled_from(["", *TARGETS]), FLOATS,
+    st.sampled_from(["", *TARGETS]), FLOATS, st.none() | st.integers(0, 255),
 )  # fmt: skip
 @settings(max_examples=100, deadline=None)
-def test_headers_come_back(mode, height, width, channels, depth, threshold, chunks, target, value):
-    value = value if target else 0.0
-    header = Header(
-        mode, "0123456789ab", height, width, channels, depth, threshold, chunks, target, value
-    )
+def test_headers_come_back(
+    mode, height, width, channels, depth, threshold, chunks, target, value, steps
+):
+    sizes = (height, width, channels, depth, threshold, chunks)
+    header = Header(mode, "0123456789ab", *sizes, target, value if target else 0.0, steps)
     reader = Reader(write_header(header))
     assert read_header(reader) == header
     reader.finish()
@@ -34,6 +34,10 @@ def test_golden_bytes_of_a_typical_image():
     assert data.hex() == "4c56510108036acc48727a0d8004800608050000803e5a49"
     with_target = write_header(HEADER._replace(target="psnr_db", target_value=30.0))
     assert len(with_target) == 29
+    stating = HEADER._replace(bound_steps=32)
+    assert len(write_header(stating)) == 25
+    assert stating.stated_bound == 0.5
+    assert HEADER.stated_bound is None
 
 
 def test_one_changed_bit_is_noticed():
@@ -57,6 +61,7 @@ def test_one_changed_bit_is_noticed():
         {"threshold": -1.0},
         {"threshold": float("nan")},
         {"threshold": 1e300},
+        {"bound_steps": 256},
         {"target": "ssim", "target_value": float("inf")},
         {"model": "abc"},
         {"model": "xyzxyzxyzxyz"},

@@ -1,6 +1,7 @@
 import pytest
 from PIL import Image
 
+from loopyvq.errors import ConfigError
 from loopyvq.evaluation.rd_report import cells_of, compare_systems, mean_curve, plot_curves
 from tests.evaluation.test_rd_curves import curve
 
@@ -13,6 +14,10 @@ def test_systems_are_compared_with_the_first():
     assert second.bytes_percent.mean == pytest.approx(-50)
     assert first.means[:3] == [None, None, pytest.approx(13.39, abs=0.01)]
     assert first.counts[:3] == [0, 0, 1]
+    first, second = compare_systems([*curve(1.0), *curve(0.5, "b")], against="b")
+    assert (first.bytes_percent.mean, second.gain.mean) == (pytest.approx(100), 0)
+    with pytest.raises(ConfigError, match="no system 'c', but a, b"):
+        compare_systems([*curve(1.0), *curve(0.5, "b")], against="c")
 
 
 def test_tables_are_words():

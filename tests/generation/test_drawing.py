@@ -4,11 +4,13 @@ import torch
 from loopyvq.conditions import Condition
 from loopyvq.generation.drawing import Generators, draw_in_batches
 from loopyvq.generation.windows import Windows
+from loopyvq.models.prior.attention import TransformerConfig
 from loopyvq.models.prior.base import Request
 from loopyvq.models.prior.condition_embedding import ConditionConfig
+from loopyvq.models.prior.flat_tokens import FlatTokensConfig, FlatTokensPrior
 from loopyvq.models.prior.sampling import SamplingConfig
 from loopyvq.tokens import Tokens
-from tests.generation.conftest import make_prior
+from tests.generation.conftest import DEPTH, SIZE, make_prior
 
 WINDOWS = Windows(4, 4, 2)
 
@@ -61,3 +63,17 @@ def test_what_cannot_be(prior):
         drawn(prior, Request((4, 4), 2), 0)
     with pytest.raises(ValueError, match="seed must be 0 or more"):
         drawn(prior, Request((4, 4), 2), 1, seed=-1)
+
+
+@pytest.mark.parametrize("order", ["raster", "z_curve"])
+def test_a_flat_prior_draws_the_same_way(order):
+    torch.manual_seed(0)
+    sizes = TransformerConfig(width=16, layers=1, heads=2)
+    config = FlatTokensConfig(SIZE, DEPTH, order=order, rows=4, columns=4, transformer=sizes)
+    flat = FlatTokensPrior(config).eval()
+    for parameter in flat.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.5)
+    whole = drawn(flat, Request((4, 6), 5), 5)
+    whole.validate(SIZE)
+    assert torch.equal(whole.codes, drawn(flat, Request((4, 6), 5), 2).codes)

@@ -9,6 +9,7 @@ from loopyvq.errors import CheckpointError
 from loopyvq.generation.image_prior import ImagePrior, class_numbers, open_image_prior
 from loopyvq.generation.windows import Windows
 from loopyvq.models import Tokenizer
+from loopyvq.models.prior.flat_tokens import FlatTokensConfig, FlatTokensPrior
 from tests.generation.conftest import DEPTH, SIZE
 
 NAMES = TokenSource(classes=3, class_names=("Annual Crop", "Forest", "River"), condition="class")
@@ -72,3 +73,12 @@ def test_classes_by_name_or_number():
     with pytest.raises(ValueError, match="without classes"):
         class_numbers(["1"], TokenSource())
     assert class_numbers(["1"], replace(NAMES, class_names=())).tolist() == [1]
+
+
+def test_when_each_site_is_drawn(model):
+    windows = model.windows()
+    assert torch.equal(model.ranks(windows, (4, 6)), windows.ranks((4, 6)))
+    known = torch.ones(4, 6, dtype=torch.bool)
+    assert torch.equal(model.ranks(windows, (4, 6), known), windows.ranks((4, 6), known))
+    flat = FlatTokensPrior(FlatTokensConfig(SIZE, DEPTH, order="spiral_in", rows=4, columns=4))
+    assert not model._replace(prior=flat).ranks(windows, (4, 6)).any()

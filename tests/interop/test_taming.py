@@ -55,7 +55,7 @@ def test_a_second_stage_there_and_back(write, tmp_path):
     assert [path.name for path in done.files] == ["model.safetensors", "prior.safetensors"]
     tokenizer, prior = load_tokenizer(tmp_path / "ours"), load_prior(tmp_path / "ours")
     symbols = prior.symbols(tokenizer.encode(torch.rand(2, 3, 16, 16) * 2 - 1))
-    assert prior(prior.start(2), symbols).shape == (2, 64, 16)
+    assert prior.logits(prior.start(2), symbols).shape == (2, 64, 16)
     to_taming(tmp_path / "ours", tmp_path / "back")
     file = TorchFile(tmp_path / "back" / "last.ckpt")
     back = file.tensors(file.values["state_dict"])
@@ -172,7 +172,7 @@ def test_the_reference_transformers(converted, request):
     assert torch.equal(symbols, expected[f"{name}_target"])
     is_coord = prior.config.condition == "coordinates"
     condition = prior.places(expected["coord"]) if is_coord else prior.start(2)
-    logits = prior(condition, symbols)
+    logits = prior.logits(condition, symbols)
     assert torch.allclose(logits, expected[f"{name}_logits"], atol=1e-3, rtol=0)
     half = symbols[:, :128]
     assert torch.equal(prior.extend(condition, half, 8), expected[f"{name}_greedy"])

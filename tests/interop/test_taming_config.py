@@ -26,6 +26,24 @@ def test_a_section_becomes_a_config_and_back():
     assert config.gumbel.kl_weight == 1e-4
 
 
+def test_the_temperature_follows_the_schedule_of_the_file():
+    values = {"lr_start": 0.2, "lr_max": "0.9", "lr_min": "1e-6", "warm_up_steps": 10}
+    schedule = {"target": "taming.lr_scheduler.LambdaWarmUpCosineScheduler"}
+    schedule["params"] = {**values, "max_decay_steps": 110}
+    section = tokenizer_section("GumbelVQ", temperature_scheduler_config=schedule)
+    gumbel = tokenizer_config(section, "x.yaml").gumbel
+    assert gumbel.temperature_at(0) == pytest.approx(0.2)
+    assert gumbel.temperature_at(10) == pytest.approx(0.9)
+    assert gumbel.temperature_at(60) == pytest.approx(0.45, abs=1e-5)
+    assert gumbel.temperature_at(500) == pytest.approx(1e-6)
+    config = tokenizer_config(section, "x.yaml")
+    assert tokenizer_config(model_section(config), "y").gumbel == gumbel
+    without = tokenizer_config(tokenizer_section("GumbelVQ"), "x.yaml")
+    assert without.gumbel.temperature_at(9) == 1.0
+    again = tokenizer_config(model_section(without), "y").gumbel
+    assert [again.temperature_at(step) for step in (0, 1, 9)] == [1.0] * 3
+
+
 def test_paths_of_the_author_are_dropped(tmp_path):
     path = tmp_path / "x.yaml"
     path.write_text(yaml.safe_dump({"model": tokenizer_section(day=b"2020")}))

@@ -5,7 +5,7 @@ import torch
 
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.interop.taming_prior import is_mask, prior_config, prior_from_state, prior_to_state
-from loopyvq.models.flat_prior import FlatPriorConfig
+from loopyvq.models.prior.flat_prior import FlatPriorConfig
 from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
 from tests.interop.conftest import KEYS, gpt_shapes, random_state, second_stage_section
 

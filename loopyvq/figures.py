@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
-__all__ = ["Axis", "Series", "bar_chart", "line_chart", "nice_ticks", "tick_label"]
+__all__ = ["Axis", "Series", "bar_chart", "line_chart", "log_ticks", "nice_ticks", "tick_label"]
 
 _LINE_SIZE = (660.0, 400.0)
 _LINE_MARGINS = (34.0, 24.0, 66.0, 54.0)  # top, right, bottom, left
@@ -36,22 +36,30 @@ class Series(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """A linear scale from values to coordinates, with its ticks.
+    """A scale from values to coordinates, with its ticks.
 
     Attributes:
-        ticks: values to label, evenly spaced; the first and the last are the axis' ends.
+        ticks: values to label; the first and the last are the axis' ends.
         start: coordinate of the first tick.
         end: coordinate of the last tick.
+        is_log: whether equal ratios are equally far apart; all values must be above 0.
     """
 
     ticks: list[float]
     start: float
     end: float
+    is_log: bool = False
 
     def place(self, value: float) -> float:
         """Give the coordinate of a value."""
-        share = (value - self.ticks[0]) / (self.ticks[-1] - self.ticks[0])
-        return self.start + share * (self.end - self.start)
+        low, at, high = self.ticks[0], value, self.ticks[-1]
+        if self.is_log:
+            low, at, high = math.log(low), math.log(at), math.log(high)
+        return self.start + (at - low) / (high - low) * (self.end - self.start)
+
+    def label(self, tick: float) -> str:
+        """Write a tick."""
+        return f"{tick:g}" if self.is_log else tick_label(tick, self.ticks)
 
 
 def nice_ticks(values: Sequence[float], count: int = 5) -> list[float]:
@@ -82,6 +90,28 @@ def nice_ticks(values: Sequence[float], count: int = 5) -> list[float]:
     return [round(index * step, 12) for index in range(first, max(last, first + 1) + 1)]
 
 
+def log_ticks(values: Sequence[float]) -> list[float]:
+    """Choose values of the form 1, 2 or 5 times a power of ten that enclose others.
+
+    Args:
+        values: what must fit, above 0; others are left out.
+
+    Returns:
+        At least two ticks.
+
+    Example:
+        >>> log_ticks([0.03, 0.9])
+        [0.02, 0.05, 0.1, 0.2, 0.5, 1.0]
+    """
+    usable = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
+    low, high = min(usable), max(usable)
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
+    round_values = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
+    first = max(index for index, value in enumerate(round_values) if value <= low)
+    last = min(index for index, value in enumerate(round_values) if value >= high)
+    return round_values[first : max(last, first + 1) + 1]
+
+
 def tick_label(value: float, ticks: Sequence[float]) -> str:
     """Write a tick with as many decimals as the distance between ticks needs.
 
@@ -97,7 +127,9 @@ def tick_label(value: float, ticks: Sequence[float]) -> str:
     return f"{value + 0.0:,.{decimals}f}"
 
 
-def line_chart(title: str, x_title: str, y_title: str, series: Sequence[Series]) -> str:
+def line_chart(
+    title: str, x_title: str, y_title: str, series: Sequence[Series], log_x: bool = False
+) -> str:
     """Draw lines through points.
 
     Args:
@@ -105,6 +137,7 @@ def line_chart(title: str, x_title: str, y_title: str, series: Sequence[Series])
         x_title: name and unit of the horizontal axis.
         y_title: the same of the vertical axis.
         series: the lines, drawn in this order with the classes ``series-0``, ``series-1``, ...
+        log_x: whether equal ratios along the horizontal axis are equally far apart.
 
     Returns:
         An ``svg`` element.
@@ -113,7 +146,9 @@ def line_chart(title: str, x_title: str, y_title: str, series: Sequence[Series])
     everything = [(x, y) for line in finite for _, x, y in line]
     width, height = _LINE_SIZE
     top, right, bottom, left = _LINE_MARGINS
-    across = Axis(nice_ticks([x for x, _ in everything], 6), left, width - right)
+    values = [x for x, _ in everything]
+    ticks = log_ticks(values) if log_x else nice_ticks(values, 6)
+    across = Axis(ticks, left, width - right, log_x)
     up = Axis(nice_ticks([y for _, y in everything]), height - bottom, top)
     parts = [
         *_grid(across, up),
@@ -192,12 +227,12 @@ def _grid(across: Axis, up: Axis) -> Iterator[str]:
         yield f'<path class="grid" d="M{across.start:.1f} {y:.1f}H{across.end:.1f}"/>'
         yield (
             f'<text x="{across.start - 8:.1f}" y="{y:.1f}" dy=".35em" text-anchor="end">'
-            f"{tick_label(tick, up.ticks)}</text>"
+            f"{up.label(tick)}</text>"
         )
     for tick in across.ticks:
         yield (
             f'<text x="{across.place(tick):.1f}" y="{up.start:.1f}" dy="1.5em" '
-            f'text-anchor="middle">{tick_label(tick, across.ticks)}</text>'
+            f'text-anchor="middle">{across.label(tick)}</text>'
         )
     yield f'<path class="base" d="M{across.start:.1f} {up.start:.1f}H{across.end:.1f}"/>'
 

@@ -4,7 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from loopyvq.demo.figures import (
+from loopyvq.figures import (
     Axis,
     Series,
     bar_chart,

@@ -1,0 +1,121 @@
+"""Curves at equal bytes: against the best fixed depth, image by image, seeds averaged."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from loopyvq.evaluation.rd_curves import bd_rate, compare, quality_at
+from loopyvq.evaluation.rd_points import RdPoint, systems_of
+
+__all__ = ["RANGE", "RATES", "Run", "best_of", "table"]
+
+RANGE = (0.1, 0.8)
+"""Bits per pixel between which curves are compared."""
+RATES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+
+
+class Run(NamedTuple):
+    """All points of one seed.
+
+    Attributes:
+        seed: of the training.
+        points: of all curves and images.
+    """
+
+    seed: int
+    points: list[RdPoint]
+
+
+def best_of(runs: Sequence[Run], names: Sequence[str]) -> str:
+    """Find the curve that needs the fewest bytes.
+
+    Args:
+        runs: of all seeds.
+        names: the curves to choose from, at least one.
+
+    Returns:
+        Its name.
+    """
+    means = {name: np.mean(list(_byte_ratios(runs, name, names[0]).values())) for name in names}
+    return min(means, key=means.__getitem__)
+
+
+def table(runs: Sequence[Run], reference: str) -> str:
+    """Compare all curves with one of them.
+
+    Args:
+        runs: of all seeds.
+        reference: the curve to compare with.
+
+    Returns:
+        Markdown: PSNR at `RATES`, averaged over images and seeds that reach them, the gain there,
+        and the bytes that a curve needs more within `RANGE`.
+    """
+    heads = ["PSNR dB", *(f"{rate:g} bpp" for rate in RATES), "bytes at equal PSNR"]
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    for name in systems_of([point for run in runs for point in run.points]):
+        cells = [_cell(runs, name, reference, rate) for rate in RATES]
+        ratios = list(_byte_ratios(runs, name, reference).values())
+        last = ""
+        if name == reference:
+            last = "reference"
+        elif ratios:
+            mean, low, high, count = compare(ratios)
+            last = f"{mean:+.1f} % ({low:+.1f} to {high:+.1f}, {count} images)"
+        lines.append(f"| {name} | {' | '.join(cells)} | {last} |")
+    return "\n".join(lines)
+
+
+def _cell(runs: Sequence[Run], name: str, reference: str, rate: float) -> str:
+    """Give the PSNR at a rate and how much it is above the reference's, where both reach it."""
+    pairs = [
+        (quality_at(ours, rate, "psnr_db"), quality_at(theirs, rate, "psnr_db"))
+        for _, ours, theirs in _pairs(runs, name, reference)
+    ]
+    # Beyond the end of some images' curves the rest is averaged: a mean of fewer says so.
+    both = [(ours, theirs) for ours, theirs in pairs if ours is not None and theirs is not None]
+    if not both:
+        return ""
+    ours, theirs = np.mean(both, axis=0)
+    gain = "" if name == reference else f" ({ours - theirs:+.2f})"
+    count = "" if len(both) == len(pairs) else f" of {len(both)}"
+    return f"{ours:.2f}{gain}{count}"
+
+
+def _byte_ratios(runs: Sequence[Run], name: str, reference: str) -> dict[str, float]:
+    """Give the bytes needed more on each image, in per cent, averaged over the seeds."""
+    found = defaultdict(list)
+    for image, ours, theirs in _pairs(runs, name, reference):
+        percent = bd_rate(_within(ours), _within(theirs))
+        if percent is not None:
+            found[image].append(percent)
+    return {image: float(np.mean(values)) for image, values in found.items()}
+
+
+def _pairs(
+    runs: Sequence[Run], name: str, reference: str
+) -> list[tuple[str, list[RdPoint], list[RdPoint]]]:
+    """Give both curves of every image and seed."""
+    pairs = []
+    for run in runs:
+        curves: dict[tuple[str, str], list[RdPoint]] = defaultdict(list)
+        for point in run.points:
+            curves[point.system, point.image].append(point)
+        pairs += [
+            (image, curve, curves[reference, image])
+            for (system, image), curve in curves.items()
+            if system == name
+        ]
+    return pairs
+
+
+def _within(curve: Sequence[RdPoint]) -> list[RdPoint]:
+    """Cut a curve to the range of rates, its ends read off between their neighbours."""
+    kept = [point for point in curve if RANGE[0] <= point.rate_bpp <= RANGE[1]]
+    for rate in RANGE:
+        quality = quality_at(curve, rate, "psnr_db")
+        if quality is not None:
+            kept.append(curve[0]._replace(rate_bpp=rate, psnr_db=quality))
+    return kept

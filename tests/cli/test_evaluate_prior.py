@@ -1,0 +1,72 @@
+import csv
+import json
+
+import pytest
+import torch
+
+from loopyvq.data.token_draws import is_held_out
+from tests.cli.test_pretokenize import squares  # noqa: F401
+from tests.training.prior_tokens import TINY_PRIOR
+
+
+@pytest.fixture(scope="module")
+def prior(workspace, squares, tmp_path_factory):  # noqa: F811
+    """A prior of classes, trained through the command line."""
+    from loopyvq.cli.main import main
+
+    folder = tmp_path_factory.mktemp("prior")
+    (folder / "tiny.yaml").write_text(json.dumps(TINY_PRIOR))
+    words = ["pretokenize", workspace / "run", "--data", squares, "--out", folder / "shards",
+             "--condition", "class", "--depth", "2"]  # fmt: skip
+    assert main([str(word) for word in words]) == 0
+    words = ["train", "prior", folder / "tiny.yaml", "--data", folder / "shards", "--quiet"]
+    assert main([str(word) for word in [*words, "--out", folder / "run"]]) == 0
+    return folder
+
+
+def test_bits_stand_beside_those_of_the_codec(run, prior, squares):  # noqa: F811
+    code, out, err = run(
+        "evaluate", "prior", prior / "run", "--data", squares, "--csv", prior / "bits.csv"
+    )
+    assert code == 0, err
+    assert "12 images: 32.0 tokens" in out
+    assert "A report: floats cannot code files" in out
+    rows = list(csv.DictReader((prior / "bits.csv").read_text().splitlines()))
+    assert len(rows) == 12
+    assert all(int(row["num_tokens"]) == 32 for row in rows)
+    assert all(float(row["stop_bits"]) == 0 for row in rows)  # the depth is fixed
+    assert all(0 < float(row["code_bits"]) < 400 for row in rows)
+    assert all(0 < int(row["context_bits"]) < 400 for row in rows)
+    code, out, _ = run("evaluate", "prior", prior / "run", "--data", squares, "--limit", 5)
+    assert "5 images" in out
+    unseen = int(is_held_out(torch.arange(12), 0.3).sum())
+    words = ("evaluate", "prior", prior / "run", "--data", squares, "--held-out", "0.3")
+    assert f"{unseen} images: " in run(*words)[1]
+    assert run(*words[:-1], "2")[0] == 2
+
+
+def test_a_prior_resumes_and_trains_on_images_too(run, prior, workspace, squares):  # noqa: F811
+    code, out, err = run("train", "prior", "--resume", prior / "run", "--quiet")
+    assert code == 0, err
+    assert "best model" in out
+    code, out, err = run(
+        "train", "prior", prior / "tiny.yaml", "--data", squares, "--tokenizer",
+        workspace / "run", "--images.crop.size", 32, "--out", prior / "live", "--quiet",
+    )  # fmt: skip
+    assert code == 0, err
+
+
+def test_other_classes_and_lost_tokenizers_are_named(run, prior, workspace, squares, tmp_path):  # noqa: F811
+    code, _, err = run("evaluate", "prior", prior / "run", "--data", workspace / "photos")
+    assert code == 2
+    assert "class" in err
+    moved = tmp_path / "best.safetensors"
+    moved.write_bytes((prior / "run" / "best.safetensors").read_bytes())
+    code, _, err = run("evaluate", "prior", moved, "--data", squares)
+    assert code == 2
+    assert "is no longer at" in err
+    words = ("evaluate", "prior", moved, "--data", squares, "--tokenizer", workspace / "run")
+    assert run(*words)[0] == 0
+    code, _, err = run("evaluate", "prior", moved, "--data", squares, "--limit", "0")
+    assert code == 2
+    assert "--limit" in err

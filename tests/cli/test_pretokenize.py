@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from loopyvq.data import to_pil
+from loopyvq.data.token_shards import open_token_shards
+
+
+@pytest.fixture(scope="session")
+def squares(tmp_path_factory) -> Path:
+    """Square images in two classes."""
+    folder = tmp_path_factory.mktemp("squares")
+    generator = torch.Generator().manual_seed(0)
+    for index in range(12):
+        place = folder / ("ant" if index % 3 else "bee")
+        place.mkdir(exist_ok=True)
+        image = torch.randint(0, 256, (3, 32, 32), generator=generator, dtype=torch.uint8)
+        to_pil(image).save(place / f"{index}.png")
+    return folder
+
+
+def test_shards_are_written_described_and_gone_on_with(run, workspace, squares, tmp_path):
+    words = ("pretokenize", workspace / "run", "--data", squares, "--out", tmp_path / "shards",
+             "--condition", "class", "--threshold", "0.4", "--images-per-shard", "5",
+             "--views", "2")  # fmt: skip
+    code, out, _ = run(*words)
+    assert code == 0
+    assert "24 images in 3 shards, 32 x 32 pixels, 4 x 4 sites" in out
+    assert "threshold 0.4, lengths 0 to 4, 16 codes, condition class" in out
+    assert "ant" in out
+    assert "sites by length" in out
+    shards = open_token_shards(tmp_path / "shards")
+    assert shards.source.class_names == ("ant", "bee")
+    code, again, _ = run(*words)
+    assert again.startswith("3 of 3 shards were there already")
+    code, described, _ = run("info", tmp_path / "shards")
+    assert code == 0
+    assert described in out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--depth", "2"), "threshold 0, lengths 2 to 2"),
+        (("--quality", "50"), "threshold 0.182"),
+        (("--size", "16"), "16 x 16 pixels, 2 x 2 sites"),
+        (("--limit", "3"), "3 images in 1 shards"),
+    ],
+)
+def test_the_ways_to_stop_and_to_cut(run, workspace, squares, tmp_path, words, expected):
+    code, out, _ = run(
+        "pretokenize", workspace / "run", "--data", squares, "--out", tmp_path, *words
+    )
+    assert code == 0
+    assert expected in out
+
+
+def test_a_mean_length_is_met(run, workspace, squares, tmp_path):
+    words = ("pretokenize", workspace / "run", "--data", squares, "--mean-length", "1.5")
+    assert run(*words, "--out", tmp_path)[0] == 0
+    shards = open_token_shards(tmp_path)
+    assert abs(float(shards.packed.lengths.float().mean()) - 1.5) < 0.1
+
+
+def test_label_maps_are_told_in_cells(run, workspace, tmp_path):
+    (tmp_path / "pairs").mkdir()
+    for index in range(3):
+        pair = torch.zeros(3, 32, 64, dtype=torch.uint8)
+        pair[:, :, 32:] = index
+        to_pil(pair[:1]).save(tmp_path / "pairs" / f"{index}.png")
+    words = ("pretokenize", workspace / "run", "--data", tmp_path / "pairs", "--out",
+             tmp_path / "shards", "--size", "32", "--condition", "segmentation",
+             "--condition.half", "right", "--condition.labels.num_labels", "3",
+             "--condition-cells", "2")  # fmt: skip
+    code, _, err = run(*words)
+    assert code == 0, err
+    symbols = open_token_shards(tmp_path / "shards").packed.condition.symbols
+    assert symbols.shape == (3, 8, 8)
+    assert symbols[2].unique().tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--condition", "edges"), "edges must be told in codes"),
+        (("--condition", "colour"), "kind"),
+        (("--depth", "9"), "depth must be within 1..4"),
+        (("--mean-length", "9"), "above 0 up to 4"),
+        (("--batch-size", "0"), "must be at least 1"),
+        (("--no-such-option", "1"), "unknown option --no-such-option"),
+        (("--condition.no_such", "1"), "no_such"),
+        (("--views", "0"), "views must be at least 1"),
+    ],
+)
+def test_bad_options_are_named_in_one_line(run, workspace, squares, tmp_path, words, message):
+    code, _, err = run(
+        "pretokenize", workspace / "run", "--data", squares, "--out", tmp_path, *words
+    )
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_images_that_are_not_square_need_a_size(run, workspace, tmp_path):
+    code, _, err = run("pretokenize", workspace / "run", "--data", workspace / "photos")
+    assert code == 2
+    assert "--size" in err

@@ -1,0 +1,48 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+RACE = Path(__file__).parents[1] / "benchmarks" / "race" / "run.py"
+LOOP = """
+tokenizer:
+  channels: [8, 16]
+  encoder_blocks: 1
+  decoder_blocks: 1
+  quantizer: {codebook_size: 16, codebook_dim: 4, max_depth: 3, start_iterations: 2}
+crop: {size: 64}
+run: {batch_size: 4, tensorboard: false}
+num_validation: 0
+"""
+
+
+@pytest.mark.slow
+def test_race_of_two_entries_ends_in_a_table(tmp_path):
+    generator = np.random.default_rng(0)
+    for folder in ("train", "test"):
+        (tmp_path / folder).mkdir()
+        for number in range(2):
+            coarse = generator.integers(0, 256, (10, 12, 3), dtype=np.uint8)
+            image = Image.fromarray(coarse).resize((96, 80), Image.Resampling.BICUBIC)
+            image.save(tmp_path / folder / f"{number}.png")
+    loop, depth = tmp_path / "loop.yaml", tmp_path / "depth.yaml"
+    loop.write_text(LOOP)
+    depth.write_text(
+        LOOP.replace("max_depth: 3", "max_depth: 3, threshold: 0.0, dummies: false")
+        + "budget: {kind: depth, low: 1, high: 3}\n"
+    )
+    command = [sys.executable, RACE, "--data", tmp_path / "train", "--test", tmp_path / "test"]
+    command += ["--entry", f"loop={loop}", "--entry", f"depth={depth}", "--run.steps", "6"]
+    command += ["--out", tmp_path / "out"]
+    subprocess.run(command, check=True, timeout=280, capture_output=True)
+    lines = (tmp_path / "out" / "test.md").read_text().splitlines()
+    systems = [line.split(" | ")[0].removeprefix("| ") for line in lines if line.startswith("| ")]
+    rules = [f"loop, {rule} stop" for rule in ("threshold", "rate_distortion", "in_context")]
+    assert systems[1:] == [*rules, "loop, uniform tail drop", "depth", "depth, priced codes"]
+    assert sum("reference" in line for line in lines) == 1
+    assert (tmp_path / "out" / "test.png").stat().st_size > 1000
+    again = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    assert "\n".join(lines) in again.stdout
