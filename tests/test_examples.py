@@ -13,3 +13,16 @@ def test_every_vector_is_within_the_bound():
     run = subprocess.run(command, capture_output=True, text=True, timeout=280, check=True)
     assert "100000 vectors of width 16" in run.stdout
     assert "within 0.2: 100.000%" in run.stdout
+
+
+@pytest.mark.slow
+def test_a_photograph_beside_a_jpeg_of_as_many_bytes(tmp_path):
+    picture = tmp_path / "pair.png"
+    command = [sys.executable, EXAMPLES / "beside_jpeg.py", "--out", picture]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    ours, jpeg = (line.split() for line in run.stdout.splitlines()[:2])
+    assert ours[0] == "loopyvq:"
+    assert jpeg[0] == "JPEG:"
+    assert int(jpeg[1]) <= int(ours[1])
+    assert float(jpeg[3]) < float(ours[3])
+    assert picture.stat().st_size > 0
