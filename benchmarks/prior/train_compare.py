@@ -152,15 +152,17 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.tokenizers = arguments.tokenizers or arguments.out / "tokenizers"
     train_tokenizers(arguments)
-    results = []
+    path = arguments.out / "results.json"
+    found = json.loads(path.read_text()) if path.is_file() else []
+    results = {item["name"]: item for item in found}
     for entry in entries(arguments.length):
         if arguments.only and entry.name not in arguments.only:
             continue
         shards = make_shards(arguments, entry)
         trained = train(arguments, entry, shards)
-        results.append({**measure(arguments, entry, shards), **trained})
-        (arguments.out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
-        print(table(results), flush=True)
+        results[entry.name] = {**measure(arguments, entry, shards), **trained}
+        path.write_text(json.dumps(list(results.values()), indent=2) + "\n")
+        print(table(list(results.values())), flush=True)
 
 
 if __name__ == "__main__":

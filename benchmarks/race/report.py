@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from loopyvq.evaluation.rd_curves import bd_rate, compare, quality_at
 from loopyvq.evaluation.rd_points import RdPoint, systems_of
 
-__all__ = ["RANGE", "RATES", "Run", "best_of", "table"]
+__all__ = ["RANGE", "RATES", "Run", "best_of", "plot", "table"]
 
 RANGE = (0.1, 0.8)
 """Bits per pixel between which curves are compared."""
@@ -53,19 +54,53 @@ def table(runs: Sequence[Run], reference: str) -> str:
         Markdown: PSNR at `RATES`, averaged over images and seeds that reach them, the gain there,
         and the bytes that a curve needs more within `RANGE`.
     """
-    heads = ["PSNR dB", *(f"{rate:g} bpp" for rate in RATES), "bytes at equal PSNR"]
+    heads = ["PSNR dB", *(f"{rate:g} bpp" for rate in RATES)]
+    heads += ["bytes at equal PSNR", "at equal MS-SSIM"]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for name in systems_of([point for run in runs for point in run.points]):
         cells = [_cell(runs, name, reference, rate) for rate in RATES]
-        ratios = list(_byte_ratios(runs, name, reference).values())
-        last = ""
-        if name == reference:
-            last = "reference"
-        elif ratios:
-            mean, low, high, count = compare(ratios)
-            last = f"{mean:+.1f} % ({low:+.1f} to {high:+.1f}, {count} images)"
-        lines.append(f"| {name} | {' | '.join(cells)} | {last} |")
+        cells += [_bytes(runs, name, reference, measure) for measure in ("psnr_db", "ms_ssim")]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def plot(runs: Sequence[Run], path: Path) -> None:
+    """Draw each curve's mean over the images and seeds at equal rates, image by image.
+
+    Means of settings would mix images of different sizes: one threshold spends other bytes on
+    every image.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    rates = np.geomspace(*RANGE, 25)
+    measures = (("psnr_db", "PSNR in dB"), ("ms_ssim", "MS-SSIM"))
+    for axes, (measure, label) in zip(figure.subplots(1, 2), measures, strict=True):
+        for name in systems_of([point for run in runs for point in run.points]):
+            curves = [ours for _, ours, _ in _pairs(runs, name, name)]
+            read = [[quality_at(curve, rate, measure) for curve in curves] for rate in rates]
+            full = [
+                (r, np.mean(row)) for r, row in zip(rates, read, strict=True) if None not in row
+            ]
+            if full:
+                axes.plot(*zip(*full, strict=True), linewidth=1.3, label=name)
+        axes.set(xscale="log", xlabel="bits per pixel of each image", ylabel=label)
+        axes.grid(alpha=0.3, which="both", linewidth=0.5)
+        axes.legend(fontsize=8)
+    figure.savefig(path, dpi=90)
+
+
+def _bytes(runs: Sequence[Run], name: str, reference: str, measure: str) -> str:
+    """Give the bytes that a curve needs more, in words."""
+    if name == reference:
+        return "reference"
+    ratios = list(_byte_ratios(runs, name, reference, measure).values())
+    if not ratios:
+        return ""
+    mean, low, high, count = compare(ratios)
+    return f"{mean:+.1f} % ({low:+.1f} to {high:+.1f}, {count} images)"
 
 
 def _cell(runs: Sequence[Run], name: str, reference: str, rate: float) -> str:
@@ -84,11 +119,13 @@ def _cell(runs: Sequence[Run], name: str, reference: str, rate: float) -> str:
     return f"{ours:.2f}{gain}{count}"
 
 
-def _byte_ratios(runs: Sequence[Run], name: str, reference: str) -> dict[str, float]:
+def _byte_ratios(
+    runs: Sequence[Run], name: str, reference: str, measure: str = "psnr_db"
+) -> dict[str, float]:
     """Give the bytes needed more on each image, in per cent, averaged over the seeds."""
     found = defaultdict(list)
     for image, ours, theirs in _pairs(runs, name, reference):
-        percent = bd_rate(_within(ours), _within(theirs))
+        percent = bd_rate(_within(ours, measure), _within(theirs, measure), measure)
         if percent is not None:
             found[image].append(percent)
     return {image: float(np.mean(values)) for image, values in found.items()}
@@ -111,11 +148,11 @@ def _pairs(
     return pairs
 
 
-def _within(curve: Sequence[RdPoint]) -> list[RdPoint]:
+def _within(curve: Sequence[RdPoint], measure: str) -> list[RdPoint]:
     """Cut a curve to the range of rates, its ends read off between their neighbours."""
     kept = [point for point in curve if RANGE[0] <= point.rate_bpp <= RANGE[1]]
     for rate in RANGE:
-        quality = quality_at(curve, rate, "psnr_db")
+        quality = quality_at(curve, rate, measure)
         if quality is not None:
-            kept.append(curve[0]._replace(rate_bpp=rate, psnr_db=quality))
+            kept.append(curve[0]._replace(rate_bpp=rate, **{measure: quality}))
     return kept

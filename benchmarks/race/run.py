@@ -19,7 +19,7 @@ from pathlib import Path
 
 from entries import Entry, fitted, trained
 from files import curves_of
-from report import Run, best_of, table
+from report import Run, best_of, plot, table
 from torch import Tensor
 
 from loopyvq.checkpoint import write_atomically
@@ -33,7 +33,6 @@ from loopyvq.evaluation.rd_points import (
     systems_of,
 )
 from loopyvq.evaluation.rd_reader import FreshReader
-from loopyvq.evaluation.rd_report import plot_curves
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 ENTRIES = {
@@ -108,8 +107,7 @@ def report(runs: Sequence[Run], reference: str, test: str, out: Path) -> None:
     text = f"\n## {title}\n\n{table(runs, reference)}\n"
     print(text, flush=True)
     write_atomically(out / f"{stem}.md", text.encode())
-    everything = [point for run in runs for point in run.points]
-    plot_curves(everything, out / f"{stem}.png")
+    plot(runs, out / f"{stem}.png")
 
 
 def _parse() -> tuple[argparse.Namespace, list[str]]:

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopyvq.cli.drawing import (
-    Gallery,
     add_drawing,
     draw_all,
-    new_film,
     open_model,
     told_in_one_line,
     wished_windows,
-    write_animation,
 )
+from loopyvq.cli.gallery import Gallery, new_film, write_animation
 from loopyvq.cli.wishes import add_wishes, wanted_classes, wished_request
 from loopyvq.errors import ConfigError
 

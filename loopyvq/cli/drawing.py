@@ -1,16 +1,14 @@
-"""What commands that draw images share: their options, the progress bar, the files they write."""
+"""What commands that draw images share: their options and the progress bar."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopyvq.cli.options import add_device, open_device
 from loopyvq.errors import ConfigError, LoopyVQError
 
 if TYPE_CHECKING:
-    from torch import Tensor
 
     from loopyvq.generation import Film, ImagePrior, Windows
     from loopyvq.models.prior.base import Request
@@ -18,20 +16,14 @@ if TYPE_CHECKING:
     from loopyvq.tokens import Tokens
 
 __all__ = [
-    "Gallery",
     "add_drawing",
     "draw_all",
-    "new_film",
     "open_model",
     "size_of",
     "told_in_one_line",
     "wished_sampling",
     "wished_windows",
-    "write_animation",
 ]
-
-_SHOWN = 100  # images of a contact sheet
-_FILMED = 16
 
 
 def add_drawing(parser: argparse.ArgumentParser) -> None:
@@ -191,119 +183,3 @@ def draw_all(
             done += len(tokens.lengths) * sites
             bar.update(done - bar.n)
             yield tokens
-
-
-class Gallery:
-    """Write images as they are finished, and a sheet of them at the end.
-
-    Args:
-        folder: where images go.
-        model: the tokenizer and the threshold of the tokens.
-        size: of the images, in pixels.
-        tokens_folder: where token files go, if anywhere.
-    """
-
-    def __init__(
-        self,
-        folder: str | Path,
-        model: "ImagePrior",
-        size: tuple[int, int],
-        tokens_folder: str | None = None,
-    ) -> None:
-        self.folder, self.model, self.size = Path(folder), model, size
-        self.tokens_folder = None if tokens_folder is None else Path(tokens_folder)
-        self.count = 0
-        self.num_tokens = 0
-        self._shown: list[Tensor] = []
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    def look_at(self, tokens: "Tokens") -> "Tensor":
-        """Give the images of some tokens without writing them.
-
-        Args:
-            tokens: sites of shape ``b h w``.
-
-        Returns:
-            Pixels, ``b c H W``.
-        """
-        import torch
-
-        from loopyvq.generation import paint
-
-        threshold = self.model.source.threshold
-        return torch.stack(list(paint(self.model.tokenizer, tokens, threshold, self.size)))
-
-    def add(self, tokens: "Tokens") -> None:
-        """Write the images of some tokens.
-
-        Args:
-            tokens: sites of shape ``b h w``.
-        """
-        from loopyvq.data import to_pil
-
-        for number, image in enumerate(self.look_at(tokens)):
-            name = f"{self.count:05}"
-            to_pil(image).save(self.folder / f"{name}.png")
-            if self.tokens_folder is not None:
-                self._write_tokens(tokens, number, self.tokens_folder / f"{name}.tokens")
-            if len(self._shown) < _SHOWN:
-                self._shown.append(image)
-            self.count += 1
-        self.num_tokens += tokens.num_tokens
-
-    def close(self, columns: int | None = None, before: "Sequence[Tensor]" = ()) -> None:
-        """Write the contact sheet.
-
-        Args:
-            columns: images in a row; by default as many as rows.
-            before: images to put in front.
-        """
-        from loopyvq.data import to_pil
-        from loopyvq.pictures import contact_sheet
-
-        images = [*before, *self._shown]
-        to_pil(contact_sheet(images, columns)).save(self.folder / "sheet.png")
-
-    def _write_tokens(self, tokens: "Tokens", number: int, path: Path) -> None:
-        from loopyvq.token_file import TokenFile, write_token_file
-        from loopyvq.tokens import Tokens
-
-        source = self.model.source
-        one = Tokens(tokens.codes[number], tokens.lengths[number])
-        size, model = source.codebook_size, source.tokenizer
-        write_token_file(path, TokenFile(one, *self.size, source.threshold, size, model))
-
-
-def new_film(wanted: bool, grid: tuple[int, int]) -> "Film | None":
-    """Load a film, if one is wanted."""
-    from loopyvq.generation import Film
-
-    return Film(grid[0] * grid[1], images=_FILMED) if wanted else None
-
-
-def write_animation(
-    path: Path,
-    film: "Film",
-    model: "ImagePrior",
-    size: tuple[int, int],
-    ranks: "Tensor",
-) -> None:
-    """Write the filling of the canvas as a GIF.
-
-    Args:
-        path: where to.
-        film: the moments.
-        model: the tokenizer and the threshold of the tokens.
-        size: of the images, in pixels.
-        ranks: when each site is drawn.
-    """
-    from loopyvq.generation import paint
-    from loopyvq.pictures import animation, contact_sheet, veil
-    from loopyvq.tensor_file import write_atomically
-
-    factor, threshold = model.tokenizer.config.downsampling, model.source.threshold
-    frames = []
-    for num_sites, tokens in film.moments:
-        images = paint(model.tokenizer, tokens, threshold, size)
-        frames.append(contact_sheet([veil(image, ranks < num_sites, factor) for image in images]))
-    write_atomically(path, animation(frames))

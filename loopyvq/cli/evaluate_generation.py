@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         raise ConfigError("--count must be at least 4 and --classifier-steps at least 1")
     out = Path(arguments.out)
     if _is_images(arguments.prior):
-        ready, model = open_image_set(arguments.prior), None
-        channels, size = 3, None
+        channels, size, model = _channels(arguments), None, None
+        ready = open_image_set(arguments.prior, channels=channels)
     else:
         ready, model = None, open_model(arguments)
         channels, size = model.tokenizer.config.image_channels, model.trained_size
@@ -93,6 +93,13 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         f"another training image (copies: 0); see {out / 'nearest.png'}"
     )
     _write(out, results, closeness, drawn, training)
+
+
+def _channels(arguments: argparse.Namespace) -> int:
+    """Tell how to read images that were drawn before: as the classifier wants them."""
+    from loopyvq.evaluation.classifier import load_classifier
+
+    return load_classifier(arguments.features).config.image_channels if arguments.features else 3
 
 
 def _is_images(path: str) -> bool:

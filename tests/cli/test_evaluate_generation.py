@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from loopyvq.data import open_image_set, to_pil
+from loopyvq.evaluation.classifier import ClassifierConfig, SmallClassifier, save_classifier
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,11 @@ def test_images_that_were_drawn_before(run, real, tmp_path):
     assert code == 0, err
     rows = json.loads((tmp_path / "result.json").read_text())["results"]
     assert [row["what"] for row in rows] == ["other real images", "samples"]
+    config = ClassifierConfig(image_channels=1, class_names=("Forest", "River"), width=2)
+    save_classifier(tmp_path / "grey.safetensors", SmallClassifier(config).eval())
+    words = ["--features", tmp_path / "grey.safetensors", "--count", 12]
+    code, _, err = evaluate(run, real, real, tmp_path, *words)
+    assert code == 0, err
 
 
 @pytest.mark.parametrize(

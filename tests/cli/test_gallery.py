@@ -1,0 +1,45 @@
+"""What the drawing commands write; test_sample and test_complete run them whole."""
+
+import torch
+from PIL import Image
+
+from loopyvq.cli.gallery import Gallery, new_film, write_animation
+from loopyvq.generation import open_image_prior
+from loopyvq.token_file import read_token_file
+from loopyvq.tokens import Tokens
+
+
+def tokens_of(count):
+    generator = torch.Generator().manual_seed(0)
+    codes = torch.randint(0, 16, (count, 4, 4, 4), generator=generator)
+    return Tokens(codes, torch.full((count, 4, 4), 4))
+
+
+def test_images_and_tokens_are_written_as_they_come(prior, tmp_path):
+    model = open_image_prior(prior)
+    gallery = Gallery(tmp_path / "out", model, (30, 32), str(tmp_path / "tokens"))
+    for count in (2, 1):
+        gallery.add(tokens_of(count))
+        assert len(list((tmp_path / "out").iterdir())) == gallery.count
+    assert (gallery.count, gallery.num_tokens) == (3, 3 * 64)
+    file = read_token_file(tmp_path / "tokens" / "00001.tokens")
+    assert torch.equal(file.tokens.codes, tokens_of(2).codes[1])
+    assert (file.height, file.model) == (30, model.source.tokenizer)
+    gallery.close(3, before=[gallery.look_at(tokens_of(1))[0]])
+    with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+        assert sheet.size == (2 + 3 * 34, 2 + 2 * 32)
+
+
+def test_an_animation_of_the_moments(prior, tmp_path):
+    model = open_image_prior(prior)
+    assert new_film(False, (4, 4)) is None
+    film = new_film(True, (4, 4))
+    for count in (5, 16):
+        film(count, tokens_of(3))
+    ranks = model.ranks(model.windows(), (4, 4))
+    write_animation(tmp_path / "canvas.gif", film, model, (32, 32), ranks)
+    with Image.open(tmp_path / "canvas.gif") as animation:
+        assert animation.n_frames == 2
+        first = animation.convert("L").getpixel((30, 30))
+        animation.seek(1)
+        assert animation.convert("L").getpixel((30, 30)) != first
