@@ -15,7 +15,7 @@ from loopyvq.evaluation.rd_systems import Reading, files_of
 
 __all__ = ["DROPPED", "PRICED", "curves_of"]
 
-# Mean lengths, as shares of the largest, at which a loop is read: about .08 to .9 bit/pixel.
+# Mean lengths, as shares of the largest, at which a loop is read: about .04 to .8 bit/pixel.
 _SHARES = (0.06, 0.12, 0.2, 0.3, 0.42, 0.56, 0.72, 0.86, 0.97)
 # Price of a bit at fixed depth, as a share of the mean squared error: the best of .01, .02, .05.
 _BIT_PRICE = 0.02
