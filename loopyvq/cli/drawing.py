@@ -9,7 +9,6 @@ from loopyvq.cli.options import add_device, open_device
 from loopyvq.errors import ConfigError, LoopyVQError
 
 if TYPE_CHECKING:
-
     from loopyvq.generation import Film, ImagePrior, Windows
     from loopyvq.models.prior.base import Request
     from loopyvq.models.prior.sampling import SamplingConfig

@@ -7,15 +7,14 @@ from loopyvq.cli.options import add_device
 
 _EXAMPLES = """\
 examples:
-  loopyvq convert taming last.ckpt --config model.yaml --out models/vqgan
   loopyvq loopify models/vqgan --data photos/ --out models/loopy
   loopyvq loopify models/vqgan --data photos/ --test kodak.zip --out models/loopy
   loopyvq loopify models/vqgan --data photos/ --out models/loopy --finetune-steps 2000
   loopyvq encode models/loopy photo.jpg --threshold 0.2 --out tokens/
 
-Networks, codebook and scale stay: the first code of every site is the old one. Prints a table of
-one token per site before and of mean lengths 1, 1.5, 2, 3 and 4 after; it is in OUT/loopify.json
-too. docs/loopify.md has measurements.
+MODEL is what `loopyvq train` or `loopyvq convert` wrote. Networks, codebook and scale stay: the
+first code of every site is the old one. Prints a table of one token per site before and of mean
+lengths 1, 1.5, 2, 3 and 4 after; it is in OUT/loopify.json too. docs/loopify.md has measurements.
 """
 
 

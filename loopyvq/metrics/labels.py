@@ -23,7 +23,7 @@ class LabelAgreement(NamedTuple):
 
 
 def count_agreement(
-    found: Integer[Tensor, "*b H W"], truth: Integer[Tensor, "*b H W"], num_labels: int
+    found: Integer[Tensor, "*b H W"], truth: Integer[Tensor, "..."], num_labels: int
 ) -> Int[Tensor, "n n"]:
     """Count the pixels of every pair of labels; counts of several maps can be added.
 

@@ -78,7 +78,7 @@ def test_numbers_hold_for_every_site():
     assert found.threshold.tolist() == [0.5] * 6
     assert found.threshold.dtype == torch.float64
     assert found.depth.tolist() == [4] * 6
-    assert found[2:] == (0, 0.0, True)
+    assert found[2:] == (0, 0.0, True, 0)
 
 
 def test_thresholds_and_depths_per_site():
