@@ -1,5 +1,6 @@
 """Spell the tokens of one site, one after the other, until STOP."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -66,6 +67,8 @@ class DepthTransformer(nn.Module):
         nn.init.normal_(self.codes.weight, std=0.02)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+        if stops:  # even odds: as one symbol among all, STOP would come far too seldom at first
+            nn.init.constant_(self.head.bias[-1:], math.log(codebook_size + 1))
 
     def forward(
         self, context: Float[Tensor, "n d"], codes: Int[Tensor, "n l"], lengths: Int[Tensor, " n"]

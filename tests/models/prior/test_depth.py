@@ -60,6 +60,17 @@ def test_draws_are_legal(stops):
         assert set(found.tolist()) == {1, 2, 3, 4}
 
 
+def test_an_untrained_prior_stops_half_of_the_time():
+    sizes = TransformerConfig(width=8, layers=1, heads=2)
+    depth = DepthTransformer(500, 4, 0, 6, sizes, stops=True).eval()
+    uniform = torch.rand(2000, 4, dtype=torch.float64)
+    with torch.no_grad():
+        _, lengths = depth.draw(
+            torch.randn(2000, 6), SamplingConfig(), uniform, cache=depth.cache(2000)
+        )
+    assert 0.4 < float((lengths == 0).float().mean()) < 0.6
+
+
 def test_eagerness_lengthens():
     depth, context = depth_of(), torch.randn(200, 6)
     means = []
