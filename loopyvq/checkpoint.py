@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from loopyvq.config import config_to_dict, parse_config
+from loopyvq.config import config_changes, config_to_dict, parse_config
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.models import ARCHITECTURES, Tokenizer
@@ -263,17 +263,22 @@ def load_tokenizer_of(
     return loaded
 
 
-def model_identity(tokenizer: Tokenizer) -> str:
+def model_identity(tokenizer: Tokenizer, further: Mapping[str, Tensor] | None = None) -> str:
     """Name a model by what it is: tokens can only be decoded by the model that made them.
 
     Args:
         tokenizer: the model.
+        further: tensors that a reader must also have, by name.
 
     Returns:
-        16 hexadecimal digits of the SHA-256 of its config and weights.
+        16 hexadecimal digits of the SHA-256 of its options that differ from the defaults, so that
+        options added later change nothing, and of its weights.
     """
-    digest = hashlib.sha256(json.dumps(config_to_dict(tokenizer.config), sort_keys=True).encode())
-    for name, tensor in sorted(tokenizer.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    changes = json.dumps(config_changes(tokenizer.config), sort_keys=True)
+    digest = hashlib.sha256(changes.encode())
+    for name, tensor in sorted({**tokenizer.state_dict(), **(further or {})}.items()):
+        kind = str(tensor.dtype).removeprefix("torch.")
+        digest.update(f"{name} {kind} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy())
     return digest.hexdigest()[:16]

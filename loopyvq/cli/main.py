@@ -9,43 +9,37 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import NoReturn
 
 from loopyvq import __version__
 from loopyvq.errors import LoopyVQError
 
-__all__ = ["COMMANDS", "EVALUATIONS", "main"]
+__all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
-    "train": "train a tokenizer on images",
-    "pretokenize": "turn images into shards of tokens, to train a prior on",
-    "encode": "turn images into token files",
-    "decode": "turn token files back into images",
-    "sample": "draw new images with a prior",
-    "complete": "go on from a part of an image with a prior",
-    "evaluate": "measure reconstructions and their cost",
-    "convert": "convert models of taming-transformers and diffusers, both ways",
-    "loopify": "give a model of one code per site a variable length",
-    "evaluate_generation": "compare drawn images with real ones (evaluate generation)",
-    "evaluate_prior": "measure bits of tokens under a prior (evaluate prior)",
-    "rd": "measure rate and distortion of real files (also: evaluate rd)",
     "compress": "turn images and arrays into small files, at any rate, within a bound",
     "decompress": "turn these files back into images and arrays",
     "verify": "decode files and check what they promise",
-    "weights": "prepare the weights that perceptual losses need",
-    "tables": "fit the entropy tables of a model, for smaller files",
     "models": "list the models that come with the package",
     "info": "show what a model, a run or a file holds",
     "demo": "train for two minutes and show where the tokens go",
+    "train": "train a tokenizer, alone or against a discriminator, or a prior",
+    "tables": "fit the entropy tables of a model, for smaller files",
+    "encode": "turn images into token files",
+    "decode": "turn token files back into images",
+    "pretokenize": "turn images into shards of tokens, to train a prior on",
+    "sample": "draw new images with a prior",
+    "complete": "go on from a part of an image with a prior",
+    "evaluate": "measure reconstructions and their cost",
+    "evaluate rd": "measure rate and distortion of real files, beside JPEG and others",
+    "evaluate generation": "compare drawn images with real ones",
+    "evaluate prior": "measure bits of tokens under a prior",
+    "convert": "convert models of taming-transformers and diffusers, both ways",
+    "loopify": "give a model of one code per site a variable length",
+    "weights": "prepare the weights that perceptual losses need",
 }
-"""Every command and its line of help; each is a module of this package."""
-
-EVALUATIONS = {
-    "rd": "rd",
-    "generation": "evaluate_generation",
-    "prior": "evaluate_prior",
-}
-"""Second words of ``evaluate`` that are commands of their own."""
+"""Every command and its line of help; each is a module of this package, with _ for a space."""
 
 _EXTRAS = {
     "lightning_fabric": "train",
@@ -75,11 +69,11 @@ def main(words: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 for bad input, 130 after an interrupt.
     """
     words = list(sys.argv[1:] if words is None else words)
-    if words[:1] == ["evaluate"] and words[1:2] and words[1] in EVALUATIONS:
-        words = [EVALUATIONS[words[1]], *words[2:]]
+    if " ".join(words[:2]) in COMMANDS:
+        words = [" ".join(words[:2]), *words[2:]]
     parser = _build_parser(words)
     arguments, rest = parser.parse_known_args(words)
-    command = importlib.import_module(f"loopyvq.cli.{arguments.command}")
+    command = _module(arguments.command)
     if rest and not getattr(command, "TAKES_OPTIONS", False):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
@@ -119,8 +113,12 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
             allow_abbrev=False,
         )
         if name in words:
-            importlib.import_module(f"loopyvq.cli.{name}").add_arguments(sub)
+            _module(name).add_arguments(sub)
     return parser
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"loopyvq.cli.{command.replace(' ', '_')}")
 
 
 def _complain(message: str) -> int:

@@ -1,7 +1,5 @@
 """Entropy tables beside the weights of a tokenizer, and what names both."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +10,7 @@ from torch import Tensor
 
 from loopyvq.checkpoint import (
     CODING_PREFIX,
+    model_identity,
     read_tensors,
     tokenizer_file,
     write_tensors,
@@ -19,7 +18,6 @@ from loopyvq.checkpoint import (
 from loopyvq.codec.bound import STOP_RULES, bounded_tokens
 from loopyvq.codec.tiles import latents_in_tiles
 from loopyvq.coding import CodedTokens, Tables, fit_tables
-from loopyvq.config import config_changes
 from loopyvq.errors import CheckpointError, DataError
 from loopyvq.models import Tokenizer
 from loopyvq.quantize import LoopQuantizer
@@ -93,19 +91,11 @@ def coding_identity(tokenizer: Tokenizer, tables: Tables | None) -> str:
         tables: those the tokens are coded with, if any.
 
     Returns:
-        16 hexadecimal digits of the SHA-256 of the model's options that differ from the defaults,
-        its weights, and the tables.
+        16 hexadecimal digits, see `model_identity`.
     """
-    changes = json.dumps(config_changes(tokenizer.config), sort_keys=True)
-    digest = hashlib.sha256(changes.encode())
     arrays = {} if tables is None else tables.to_arrays()
     coding = {CODING_PREFIX + name: torch.from_numpy(array) for name, array in arrays.items()}
-    for name, tensor in sorted({**tokenizer.state_dict(), **coding}.items()):
-        kind = str(tensor.dtype).removeprefix("torch.")
-        digest.update(f"{name} {kind} {tuple(tensor.shape)}".encode())
-        flat = tensor.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
+    return model_identity(tokenizer, coding)
 
 
 def fit_tables_to_images(

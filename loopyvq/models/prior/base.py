@@ -15,7 +15,7 @@ from loopyvq.conditions import Condition
 from loopyvq.models.prior.sampling import SamplingConfig
 from loopyvq.tokens import PAD, Tokens
 
-__all__ = ["OnSite", "Prior", "Request", "TokenNats"]
+__all__ = ["OnSite", "Prior", "Request", "TokenNats", "require_tokens"]
 
 OnSite = Callable[[int, Tokens], None]
 """Called with the number of sites that are done and the tokens so far."""
@@ -141,3 +141,31 @@ class Prior(Protocol):
             Tokens with sites of shape ``b h w``; known ones as they were.
         """
         ...
+
+
+def require_tokens(tokens: Tokens, codebook_size: int, min_length: int, max_depth: int) -> None:
+    """Check that tokens are such as a prior was made for.
+
+    Args:
+        tokens: to be read.
+        codebook_size: number of codes.
+        min_length: least length of a site.
+        max_depth: largest length of a site.
+
+    Raises:
+        ValueError: they are not.
+    """
+    lengths = tokens.lengths
+    if lengths.ndim != 3 or tokens.max_depth != max_depth:
+        raise ValueError(
+            f"tokens must have sites b h w and depth {max_depth}, got {tuple(lengths.shape)} and "
+            f"{tokens.max_depth}"
+        )
+    if lengths.numel() and int(lengths.min()) < min_length:
+        raise ValueError(
+            f"sites must have at least {min_length} tokens, one has {int(lengths.min())}"
+        )
+    if tokens.codes.numel() and int(tokens.codes.max()) >= codebook_size:
+        raise ValueError(
+            f"codes must be within 0..{codebook_size - 1}, got {int(tokens.codes.max())}"
+        )

@@ -53,7 +53,7 @@ class FlatGeneration:
         if request.painted is not None:
             raise ValueError('lengths can only be painted for a prior whose lengths come "first"')
         self._prior, self._sampling, self._grammar = prior, sampling, prior.grammar
-        device, batch = prior.rows.device, request.batch
+        device, batch = prior.states.device, request.batch
         canvas, mask = request.canvas(prior.config.max_depth, device)
         least = prior.config.min_length
         if bool((mask & (canvas.lengths < least)).any()):
@@ -72,7 +72,7 @@ class FlatGeneration:
         twice = torch.arange(batch * (1 + self._guided), device=device)
         condition = (request.condition or Condition()).to(device).select(twice % batch)
         embedded = prior.condition(condition, request.grid, len(twice), twice >= batch)
-        about = prior.places(request.grid) + embedded.sites[:, order]
+        about = prior.placed(request.grid) + embedded.sites[:, order]
         self._about = functional.pad(about, (0, 0, 0, 1))
         self._prefix = embedded.prefix
         self._turn_factors = torch.tensor(
@@ -141,7 +141,7 @@ class FlatGeneration:
         previous[:, 0] = grammar.size
         reading = Reading(*(item[place] for item in spelled.before))
         capacity = self._prefix.shape[1] + self._sites * grammar.most_steps
-        memory = (len(self._prefix), capacity, prior.rows.dtype, prior.rows.device)
+        memory = (len(self._prefix), capacity, prior.states.dtype, prior.states.device)
         cache = KeyValueCache(prior.config.transformer, *memory)
         rows = torch.arange(batch, device=site.device)
         logits = self._logits(previous, reading, rows, cache, self._prefix)

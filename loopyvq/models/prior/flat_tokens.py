@@ -16,12 +16,13 @@ from torch.nn import functional
 
 from loopyvq.conditions import Condition
 from loopyvq.models.prior.attention import Transformer
-from loopyvq.models.prior.base import OnSite, Request, TokenNats
+from loopyvq.models.prior.base import OnSite, Request, TokenNats, require_tokens
 from loopyvq.models.prior.condition_embedding import ConditionEmbedding
 from loopyvq.models.prior.flat_config import FlatTokensConfig
 from loopyvq.models.prior.flat_generation import FlatGeneration
 from loopyvq.models.prior.flat_grammar import Grammar, Reading, Sequences
 from loopyvq.models.prior.orders import site_order
+from loopyvq.models.prior.places import Places
 from loopyvq.models.prior.sampling import SamplingConfig
 from loopyvq.tokens import Tokens
 
@@ -56,8 +57,7 @@ class FlatTokensPrior(nn.Module):
         )
         width, size = config.transformer.width, self._grammar.size
         self.symbols = nn.Embedding(size + 1, width)  # the last row is the start
-        self.rows = nn.Parameter(0.02 * torch.randn(config.rows, width))
-        self.columns = nn.Parameter(0.02 * torch.randn(config.columns, width))
+        self.places = Places(config.rows, config.columns, width)
         # By turn and phase: where a reader stands within a site.
         self.states = nn.Parameter(0.02 * torch.randn(len(self._grammar.legal), width))
         self.condition = ConditionEmbedding(config.condition, width)
@@ -91,7 +91,8 @@ class FlatTokensPrior(nn.Module):
         Raises:
             ValueError: the tokens are not those of such a prior, or a condition does not fit.
         """
-        self._require(tokens)
+        config = self.config
+        require_tokens(tokens, config.codebook_size, config.min_length, config.max_depth)
         batch, height, width = tokens.lengths.shape
         order = site_order(self.config.order, height, width).to(tokens.codes.device)
         sequences = self.grammar.spell(
@@ -131,11 +132,11 @@ class FlatTokensPrior(nn.Module):
     @property
     def grammar(self) -> Grammar:
         """The rules of the spelling, on the device of the weights."""
-        if self._grammar.ends.device != self.rows.device:
-            self._grammar.to(self.rows.device)
+        if self._grammar.ends.device != self.states.device:
+            self._grammar.to(self.states.device)
         return self._grammar
 
-    def places(self, grid: tuple[int, int]) -> Float[Tensor, "n d"]:
+    def placed(self, grid: tuple[int, int]) -> Float[Tensor, "n d"]:
         """Embed row and column of every site, in the order of the sequence.
 
         Args:
@@ -147,14 +148,8 @@ class FlatTokensPrior(nn.Module):
         Raises:
             ValueError: the grid is larger than the prior.
         """
-        if grid[0] > len(self.rows) or grid[1] > len(self.columns):
-            raise ValueError(
-                f"this prior knows up to {len(self.rows)} x {len(self.columns)} sites, got "
-                f"{grid[0]} x {grid[1]}: generate larger images by a sliding window"
-            )
-        places = self.rows[: grid[0], None] + self.columns[None, : grid[1]]
-        order = site_order(self.config.order, *grid).to(places.device)
-        return places.flatten(0, 1)[order]
+        places: Tensor = self.places(grid)
+        return places[site_order(self.config.order, *grid).to(places.device)]
 
     def embed(
         self, previous: Int[Tensor, "..."], reading: Reading, sites: Float[Tensor, "... d"]
@@ -196,7 +191,7 @@ class FlatTokensPrior(nn.Module):
         """Give the logits of every symbol given those before it."""
         embedded = self.condition(condition, grid, batch, dropped)
         order = site_order(self.config.order, *grid).to(embedded.sites.device)
-        about = (self.places(grid) + embedded.sites[:, order]).flatten(0, 1)
+        about = (self.placed(grid) + embedded.sites[:, order]).flatten(0, 1)
         reading = sequences.before
         first = (reading.site == 0) & (reading.step == 0)
         previous = torch.cat([sequences.symbols[:1], sequences.symbols[:-1]])
@@ -223,15 +218,3 @@ class FlatTokensPrior(nn.Module):
         alike = logits.masked_fill(grammar.ends != ends.unsqueeze(1), -torch.inf).logsumexp(dim=1)
         chosen = logits.gather(1, symbols.unsqueeze(1)).squeeze(1)
         return alike - chosen, logits.logsumexp(dim=1) - alike
-
-    def _require(self, tokens: Tokens) -> None:
-        lengths, config = tokens.lengths, self.config
-        if lengths.ndim != 3 or tokens.max_depth != config.max_depth:
-            raise ValueError(
-                f"tokens must have sites b h w and depth {config.max_depth}, got "
-                f"{tuple(lengths.shape)} and {tokens.max_depth}"
-            )
-        if lengths.numel() and int(lengths.min()) < config.min_length:
-            raise ValueError(
-                f"sites must have at least {config.min_length} tokens, one has {int(lengths.min())}"
-            )

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from loopyvq.conditions import Condition
 from loopyvq.models.prior.attention import KeyValueCache, Transformer, TransformerConfig
 from loopyvq.models.prior.condition_embedding import ConditionConfig, ConditionEmbedding
+from loopyvq.models.prior.places import Places
 
 __all__ = ["SiteContext", "SiteReader"]
 
@@ -32,8 +33,7 @@ class SiteContext(nn.Module):
         width = transformer.width
         self.condition = ConditionEmbedding(condition, width)
         self.start = nn.Parameter(0.02 * torch.randn(width))
-        self.rows = nn.Parameter(0.02 * torch.randn(rows, width))
-        self.columns = nn.Parameter(0.02 * torch.randn(columns, width))
+        self.places = Places(rows, columns, width)
         self.transformer = Transformer(transformer)
 
     def forward(
@@ -60,26 +60,6 @@ class SiteContext(nn.Module):
         batch, *grid = content.shape[:3]
         reader = SiteReader(self, batch, (grid[0], grid[1]), condition, dropped, extra)
         return reader.read(content.flatten(1, 2)[:, :-1])
-
-    def places(self, grid: tuple[int, int]) -> Float[Tensor, "n d"]:
-        """Embed row and column of every site.
-
-        Args:
-            grid: sites along height and width.
-
-        Returns:
-            One row per site.
-
-        Raises:
-            ValueError: the grid is larger than the prior.
-        """
-        if grid[0] > len(self.rows) or grid[1] > len(self.columns):
-            raise ValueError(
-                f"this prior knows up to {len(self.rows)} x {len(self.columns)} sites, got "
-                f"{grid[0]} x {grid[1]}: generate larger images by a sliding window"
-            )
-        rows, columns = self.rows[: grid[0], None], self.columns[None, : grid[1]]
-        return (rows + columns).flatten(0, 1)
 
 
 class SiteReader:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from loopyvq.conditions import Condition
 from loopyvq.errors import ConfigError
 from loopyvq.models.prior.attention import TransformerConfig
-from loopyvq.models.prior.base import OnSite, Request, TokenNats
+from loopyvq.models.prior.base import OnSite, Request, TokenNats, require_tokens
 from loopyvq.models.prior.condition_embedding import ConditionConfig
 from loopyvq.models.prior.depth import DepthTransformer
 from loopyvq.models.prior.length_prior import LengthPrior
@@ -133,7 +133,8 @@ class SitePrior(nn.Module):
             ValueError: the tokens are not those of such a prior, or a condition does not fit.
         """
         condition = condition or Condition()
-        self._require(tokens)
+        config = self.config
+        require_tokens(tokens, config.codebook_size, config.min_length, config.max_depth)
         content = self.embedding(*tokens)
         extra = None
         if self.ahead is not None:
@@ -171,19 +172,3 @@ class SitePrior(nn.Module):
             ValueError: the grid is larger than the prior, or what is given does not fit.
         """
         return SiteGeneration(self, request, sampling, generator).run(on_site)
-
-    def _require(self, tokens: Tokens) -> None:
-        lengths, config = tokens.lengths, self.config
-        if lengths.ndim != 3 or tokens.max_depth != config.max_depth:
-            raise ValueError(
-                f"tokens must have sites b h w and depth {config.max_depth}, got "
-                f"{tuple(lengths.shape)} and {tokens.max_depth}"
-            )
-        if lengths.numel() and int(lengths.min()) < config.min_length:
-            raise ValueError(
-                f"sites must have at least {config.min_length} tokens, one has {int(lengths.min())}"
-            )
-        if tokens.codes.numel() and int(tokens.codes.max()) >= config.codebook_size:
-            raise ValueError(
-                f"codes must be within 0..{config.codebook_size - 1}, got {int(tokens.codes.max())}"
-            )

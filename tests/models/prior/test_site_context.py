@@ -37,20 +37,9 @@ def test_the_last_site_is_read_by_none():
     assert torch.equal(context(content, Condition()), context(changed, Condition()))
 
 
-def test_rows_and_columns_are_told_apart():
-    places = context_of().places((3, 4))
-    assert len(places.unique(dim=0)) == 12
-
-
 def test_extra_features_are_read():
     context, content = context_of(), torch.zeros(1, 3, 4, 16)
     extra = torch.randn(1, 12, 16)
     assert not torch.allclose(
         context(content, Condition()), context(content, Condition(), None, extra)
     )
-
-
-@pytest.mark.parametrize("grid", [(4, 4), (3, 5)])
-def test_too_large_a_grid_is_refused(grid):
-    with pytest.raises(ValueError, match="up to 3 x 4 sites"):
-        context_of().places(grid)

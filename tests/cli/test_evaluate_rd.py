@@ -42,12 +42,14 @@ def test_models_and_baselines_in_one_run(run, workspace, tmp_path, lpips_weights
 
 def test_there_must_be_something_to_measure(run, workspace, tmp_path):
     photos, model = workspace / "photos", workspace / "run"
-    assert run("rd", "--data", photos, "--baselines", "gif")[0] == 2
-    assert run("rd", "--data", photos, "--baselines")[0] == 2
-    assert run("rd", "--data", photos, "--limit", 0)[0] == 2
-    code, _, err = run("rd", "--data", photos, "--model", f"a={model}", "--model", f"a={model}")
+    assert run("evaluate", "rd", "--data", photos, "--baselines", "gif")[0] == 2
+    assert run("evaluate", "rd", "--data", photos, "--baselines")[0] == 2
+    assert run("evaluate", "rd", "--data", photos, "--limit", 0)[0] == 2
+    code, _, err = run(
+        "evaluate", "rd", "--data", photos, "--model", f"a={model}", "--model", f"a={model}"
+    )
     assert code == 2
     assert "names" in err
     (tmp_path / "some.csv").write_text("a,b\n1,2\n")
-    assert "no table" in run("rd", "--points", tmp_path / "some.csv")[2]
-    assert "cannot read" in run("rd", "--points", tmp_path / "none.csv")[2]
+    assert "no table" in run("evaluate", "rd", "--points", tmp_path / "some.csv")[2]
+    assert "cannot read" in run("evaluate", "rd", "--points", tmp_path / "none.csv")[2]
