@@ -82,7 +82,7 @@ def parse_config(
     import jsonargparse
 
     _require_mappings(config_class, dict(values or {}))
-    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser = jsonargparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_class_arguments(config_class, nested_key="config")
     words = [f"--config.{word[2:]}" if word.startswith("--") else word for word in overrides]
     try:

@@ -4,6 +4,7 @@ No file holds a pickle or names a class. A file is written aside, flushed to the
 so that a kill at any moment leaves the old file or the new one, never a broken one.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from loopyvq.errors import CheckpointError, LoopyVQError
 
-__all__ = ["Saved", "read_tensors", "write_atomically", "write_tensors"]
+__all__ = ["Saved", "kind_of", "read_tensors", "write_atomically", "write_tensors"]
 
 _FORMAT_VERSION = 1
 _HEADER = "loopyvq"
@@ -55,7 +56,8 @@ def write_atomically(path: Path, blob: bytes) -> None:
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # nothing was written where the folder is a file
+            aside.unlink(missing_ok=True)
 
 
 def write_tensors(path: Path, kind: str, tensors: Mapping[str, Tensor], **header: Any) -> None:
@@ -114,3 +116,19 @@ def read_tensors(
     if found != kind:
         raise error_class(f"{path} is a {found}, not a {kind}")
     return Saved(tensors, header)
+
+
+def kind_of(path: str | Path) -> str | None:
+    """Tell what a file is without reading its tensors.
+
+    Args:
+        path: any file.
+
+    Returns:
+        Its kind; None where it is missing or was not written by `write_tensors`.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu") as file:
+            return str(json.loads((file.metadata() or {})[_HEADER])["kind"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        return None

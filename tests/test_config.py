@@ -107,3 +107,8 @@ def test_changes_leave_out_what_options_are_anyway():
     changed = OuterConfig(inner=InnerConfig(size=5))
     assert config_changes(changed) == {"inner": {"size": 5}}
     assert parse_config(OuterConfig, config_changes(changed)) == changed
+
+
+def test_names_are_given_in_full():
+    with pytest.raises(ConfigError, match="siz"):
+        parse_config(OuterConfig, overrides=["--inner.siz", "5"])

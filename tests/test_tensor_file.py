@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from loopyvq.errors import BitstreamError, CheckpointError
-from loopyvq.tensor_file import read_tensors, write_atomically, write_tensors
+from loopyvq.tensor_file import kind_of, read_tensors, write_atomically, write_tensors
 
 
 def test_tensors_and_header_come_back(tmp_path):
@@ -40,3 +40,17 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_kind_is_told_without_reading_and_strangers_have_none(tmp_path):
+    write_tensors(tmp_path / "x", "thing", {"a": torch.arange(3)})
+    assert kind_of(tmp_path / "x") == "thing"
+    (tmp_path / "y").write_text("no tensors")
+    assert kind_of(tmp_path / "y") is None
+    assert kind_of(tmp_path / "z") is None
+
+
+def test_a_file_where_a_folder_should_be_is_named(tmp_path):
+    (tmp_path / "photo.jpg").write_text("")
+    with pytest.raises(CheckpointError, match="cannot write"):
+        write_atomically(tmp_path / "photo.jpg" / "x", b"1")

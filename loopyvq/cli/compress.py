@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from loopyvq.cli.inputs import open_codec, read_array, read_codes
 from loopyvq.cli.options import add_codec_model, add_device, add_strict, open_device
-from loopyvq.cli.outputs import add_jobs, in_jobs, output_path
+from loopyvq.cli.outputs import Outputs, add_jobs, in_jobs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -117,15 +117,15 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Compress images and arrays."""
     from loopyvq.errors import DataError
 
-    written = 0
+    outputs, written = Outputs(arguments.out), 0
     for source in arguments.inputs:
-        is_array = source.lower().endswith(".npy")
-        written += _compress_array(source, arguments) if is_array else _images(source, arguments)
+        compress = _compress_array if source.lower().endswith(".npy") else _images
+        written += compress(source, arguments, outputs)
     if not written:
         raise DataError("no image could be read")
 
 
-def _images(source: str, arguments: argparse.Namespace) -> int:
+def _images(source: str, arguments: argparse.Namespace, outputs: Outputs) -> int:
     from tqdm import tqdm
 
     from loopyvq.checkpoint import write_atomically
@@ -141,13 +141,15 @@ def _images(source: str, arguments: argparse.Namespace) -> int:
     bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
     written = 0
     for (key, image, _), data in in_jobs(_compress_image, items, arguments.jobs):
-        path = output_path(arguments.out, key, ".lvq")
+        path = outputs.path(key, ".lvq")
         write_atomically(path, data)
         bar.update()
         bpp = 8 * len(data) / (image.shape[1] * image.shape[2])
         tqdm.write(f"{path}  {len(data)} bytes, {bpp:.3f} bit/pixel")
         written += 1
     bar.close()
+    if images.broken:
+        print(f"{len(images.broken)} broken images of {source} were skipped")
     return written
 
 
@@ -191,7 +193,7 @@ def _compress_image(item: "tuple[str, Tensor, Wish]") -> bytes:
         raise ConfigError(f"{key}: {error}") from error
 
 
-def _compress_array(source: str, arguments: argparse.Namespace) -> int:
+def _compress_array(source: str, arguments: argparse.Namespace, outputs: Outputs) -> int:
     from loopyvq.checkpoint import write_atomically
     from loopyvq.codec import compress_array
     from loopyvq.errors import ConfigError
@@ -206,7 +208,7 @@ def _compress_array(source: str, arguments: argparse.Namespace) -> int:
         store_codebook=not arguments.by_reference,
         mode=arguments.mode or "adaptive",
     )
-    path = output_path(arguments.out, Path(source).name, ".lvq")
+    path = outputs.path(Path(source).name, ".lvq")
     write_atomically(path, data)
     share = len(data) / max(1, vectors.nbytes)
     print(f"{path}  {len(data)} bytes, {100 * share:.1f} % of {vectors.nbytes}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loopyvq.cli.options import add_device, add_model, load_model
+from loopyvq.cli.outputs import Outputs
 
 _EXAMPLES = """\
 examples:
@@ -63,7 +64,8 @@ def _pairs(names: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
     """List token files with the images they become; folders keep their structure."""
     from loopyvq.errors import BitstreamError
 
-    pairs = []
+    pairs: list[tuple[Path, Path]] = []
+    outputs = Outputs(out)
     for name in names:
         path = Path(name)
         root = path if path.is_dir() else path.parent
@@ -74,5 +76,5 @@ def _pairs(names: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
             image = file.relative_to(root).with_suffix("")
             # a.jpg becomes a.jpg.png: it may have a neighbour a.png.
             name = image.name if image.suffix == ".png" else f"{image.name}.png"
-            pairs.append((file, out / image.with_name(name)))
+            pairs.append((file, outputs.path(image.with_name(name).as_posix(), "")))
     return pairs

@@ -15,7 +15,7 @@ from loopyvq.cli.inputs import (
     read_file,
 )
 from loopyvq.cli.options import add_codec_model, add_device, open_device
-from loopyvq.cli.outputs import add_jobs, in_jobs, output_path
+from loopyvq.cli.outputs import Outputs, add_jobs, in_jobs
 
 _EXAMPLES = """\
 examples:
@@ -96,11 +96,12 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         Order(path, name.removesuffix(".lvq"), arguments.model, device, *rest)
         for path, name in input_files(arguments.files, ".lvq")
     ]
+    outputs = Outputs(arguments.out)
     bar = tqdm(total=len(orders), unit="file", leave=False, disable=None)
     for order, (suffix, blob) in in_jobs(_decompress, orders, arguments.jobs):
         # a.jpg becomes a.jpg.png: it may have a neighbour a.png.
         ending = "" if order.name.lower().endswith(suffix) else suffix
-        path = output_path(arguments.out, order.name, ending)
+        path = outputs.path(order.name, ending)
         write_atomically(path, blob)
         bar.update()
         tqdm.write(str(path))

@@ -2,9 +2,9 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
 
 from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model
+from loopyvq.cli.outputs import Outputs
 
 _EXAMPLES = """\
 examples:
@@ -49,14 +49,14 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     if not threshold >= 0:
         raise ConfigError(f"--threshold must be 0 or more, got {threshold}")
     identity = model_identity(tokenizer)
-    written = 0
+    outputs, written = Outputs(arguments.out), 0
     for source in arguments.images:
         channels = tokenizer.config.image_channels
         images = open_image_set(source, channels=channels, strict=arguments.strict)
         for key, image in images.images():
             pixels = to_float(image).unsqueeze(0).to(quantizer.sigma.device)
             codes, lengths = tokenizer.encode(pixels, threshold)
-            path = token_path(Path(arguments.out), key)
+            path = outputs.path(key, ".tokens")
             file = TokenFile(
                 Tokens(codes[0].cpu(), lengths[0].cpu()),
                 image.shape[1],
@@ -71,9 +71,3 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
             print(f"{path}  {file.tokens.num_tokens} tokens, {mean:.2f} per site")
     if not written:
         raise DataError("no image could be read")
-
-
-def token_path(folder: Path, key: str) -> Path:
-    """Name the token file of an image inside a folder, never outside of it."""
-    parts = [part for part in PurePosixPath(key).parts if part not in ("/", "..", ".")]
-    return folder.joinpath(*parts[:-1], f"{parts[-1] if parts else 'image'}.tokens")

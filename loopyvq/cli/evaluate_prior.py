@@ -157,12 +157,13 @@ def _table(found: "list[PriorBits]") -> str:
     if len(found) > _SHOWN:
         lines.append(f"... and {len(found) - _SHOWN} more")
     total, count = totals(found), len(found)
+    gain = 1 - total.prior_bits / max(1, total.context_bits)
     lines.append(
         f"{count} images: {total.num_tokens / count:.1f} tokens, {total.prior_bits / count:.1f} "
         f"bits under the prior ({total.prior_bits / total.num_pixels:.4f} per pixel, "
         f"{total.stop_bits / total.num_pixels:.4f} for lengths), {total.context_bits / count:.1f} "
         f"coded in context ({total.context_bits / total.num_pixels:.4f} per pixel): "
-        f"{1 - total.prior_bits / max(1, total.context_bits):.1%} fewer"
+        f"{abs(gain):.1%} {'fewer' if gain >= 0 else 'more'} under the prior"
     )
     lines.append("A report: floats cannot code files. Bits of files are those in context.")
     return "\n".join(lines)

@@ -63,6 +63,34 @@ def _is_shards(path: Path) -> bool:
 
 
 def _describe_model(path: Path) -> str:
+    from loopyvq.checkpoint import prior_file
+    from loopyvq.tensor_file import kind_of
+
+    if kind_of(prior_file(path)) == "prior":
+        return _describe_prior(path)
+    return _describe_tokenizer(path)
+
+
+def _describe_prior(path: Path) -> str:
+    from loopyvq.checkpoint import load_prior, prior_source
+
+    prior, source = load_prior(path), prior_source(path)
+    count = sum(parameter.numel() for parameter in prior.parameters())
+    lines = [f"prior {type(prior).__name__}, {count:,} parameters"]
+    if source is None:
+        return f"{lines[0]}, converted"
+    lines += [
+        f"{source.height} x {source.width} pixels, {source.rows} x {source.columns} sites",
+        f"tokens of tokenizer {source.tokenizer} at threshold {source.threshold:g}: "
+        f"{source.codebook_size} codes, {source.min_length} to {source.max_depth} per site",
+        f"condition: {source.condition}",
+    ]
+    if source.class_names:
+        lines.append(f"classes: {', '.join(source.class_names)}")
+    return "\n".join(lines)
+
+
+def _describe_tokenizer(path: Path) -> str:
     import torch
 
     from loopyvq.checkpoint import load_tokenizer, model_identity
@@ -72,6 +100,7 @@ def _describe_model(path: Path) -> str:
     curve = tokenizer.quantizer.length_curve
     count = sum(parameter.numel() for parameter in tokenizer.parameters())
     lengths = [share * loop.max_depth for share in (0.05, 0.125, 0.25, 0.5, 0.75)]
+    lengths = [length for length in lengths if length >= loop.min_length]
     thresholds = curve.threshold_for(torch.tensor(lengths)).tolist()
     gains = ", ".join(f"{gain:.3f}" for gain in tokenizer.quantizer.gains().tolist())
     lines = [

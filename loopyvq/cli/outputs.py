@@ -9,7 +9,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-__all__ = ["add_jobs", "in_jobs", "output_path"]
+__all__ = ["Outputs", "add_jobs", "in_jobs", "output_path"]
 
 ItemT = TypeVar("ItemT")
 MadeT = TypeVar("MadeT")
@@ -41,6 +41,39 @@ def output_path(folder: str | Path, key: str, suffix: str) -> Path:
     """
     parts = [part for part in PurePosixPath(key).parts if part not in ("/", "..", ".")]
     return Path(folder).joinpath(*parts[:-1], f"{parts[-1] if parts else 'image'}{suffix}")
+
+
+class Outputs:
+    """Names for the outputs of one call, each given once.
+
+    Args:
+        folder: where outputs go.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = folder
+        self._taken: set[Path] = set()
+
+    def path(self, key: str, suffix: str) -> Path:
+        """Name an output, see `output_path`.
+
+        Args:
+            key: path or name of the input.
+            suffix: appended to the name.
+
+        Returns:
+            The path.
+
+        Raises:
+            ConfigError: another input has it already.
+        """
+        from loopyvq.errors import ConfigError
+
+        path = output_path(self._folder, key, suffix)
+        if path in self._taken:
+            raise ConfigError(f"two inputs would become {path}: give each an --out of its own")
+        self._taken.add(path)
+        return path
 
 
 def in_jobs(

@@ -97,7 +97,13 @@ def _train(
     from loopyvq.training.run import saved_config
 
     if arguments.resume:
-        if options or arguments.config or arguments.data:
+        if (
+            options
+            or arguments.config
+            or arguments.data
+            or arguments.out
+            or _run_options(arguments)
+        ):
             raise ConfigError("--resume takes its config and data from the run: give no others")
         config, data = saved_config(arguments.resume, kind)
         folder = Path(arguments.resume)
@@ -137,8 +143,9 @@ def _fit_tables(model: Path, data: str, arguments: argparse.Namespace) -> None:
 
     from loopyvq.checkpoint import load_tokenizer
     from loopyvq.cli.tables import fit_to_data
+    from loopyvq.codec import load_tables
 
-    if os.environ.get("RANK", "0") != "0":
+    if os.environ.get("RANK", "0") != "0" or load_tables(model) is not None:
         return
     wanted = {"model": model, "data": data, "limit": arguments.tables, "out": None}
     wanted |= {"fixed_depth": None, "strict": arguments.strict}

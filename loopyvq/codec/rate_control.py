@@ -110,7 +110,9 @@ def search(
             range that can be reached.
     """
     if target.kind not in TARGETS or not math.isfinite(target.value):
-        raise ConfigError(f"a target must be a number of {', '.join(TARGETS)}, got {target}")
+        raise ConfigError(
+            f"a target must be a number of {', '.join(TARGETS)}, got {target.kind} {target.value}"
+        )
     fine, coarse = SMALLEST_THRESHOLD, LARGEST_THRESHOLD
     near, far = (fine, coarse) if target.wants_fine else (coarse, fine)
     best = _try(attempt, measure, near)

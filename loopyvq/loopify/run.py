@@ -105,6 +105,8 @@ def loopify_model(
     config, folder = config or LoopifyConfig(), Path(folder)
     refuse_run_folder(folder)
     old = load_tokenizer(model, device)
+    if getattr(old.config, "label_maps", False):
+        raise ConfigError(f"{model} takes label maps: loopify a model of images")
     images, tested = _open(data, test, config, old.config.image_channels)
     latents = _some_latents(old, images, config)
     new = with_turns(old, latents, config.max_depth, config.seed)

@@ -1,10 +1,7 @@
-from pathlib import Path
-
 import torch
 from PIL import Image
 
 from loopyvq.checkpoint import load_tokenizer
-from loopyvq.cli.encode import token_path
 from loopyvq.data import open_image_set, to_float, to_uint8
 
 
@@ -26,7 +23,13 @@ def test_encode_and_decode_give_the_tokenizers_own_reconstruction(run, workspace
         assert torch.equal(found, to_uint8(wanted).permute(1, 2, 0).flatten()), key
 
 
-def test_token_files_never_leave_their_folder():
-    out = Path("out")
-    assert token_path(out, "../../a/b.png") == out / "a" / "b.png.tokens"
-    assert token_path(out, "/etc/passwd") == out / "etc" / "passwd.tokens"
+def test_no_output_is_written_twice(run, workspace, tmp_path):
+    photo = workspace / "photos" / "0.png"
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "0.png"
+    other.write_bytes(photo.read_bytes())
+    for command in ("encode", "compress"):
+        model = [workspace / "run"] if command == "encode" else ["--model", workspace / "run"]
+        code, _, err = run(command, *model, photo, other, "--out", tmp_path / command)
+        assert code == 2
+        assert "two inputs would become" in err

@@ -21,3 +21,11 @@ def test_info_describes_and_verifies_compressed_files(run, workspace, tmp_path):
     assert "no site further than" in run("info", file)[1]
     file.write_bytes(file.read_bytes()[:-2])
     assert "cut off" in run("info", file)[1]
+
+
+def test_a_prior_says_what_it_was_trained_on(run, prior):
+    code, out, err = run("info", prior)
+    assert code == 0, err
+    assert "prior SitePrior" in out
+    assert "4 x 4 sites" in out
+    assert "16 codes" in out

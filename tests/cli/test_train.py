@@ -23,9 +23,15 @@ def test_train_shows_its_config_and_takes_options(run, workspace):
 def test_train_resumes_from_the_folder_alone(run, workspace, tmp_path):
     words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos"]
     assert run(*words, "--out", tmp_path / "run", "--quiet")[0] == 0
-    code, out, _ = run("train", "tokenizer", "--resume", tmp_path / "run", "--quiet")
+    model = (tmp_path / "run" / "best.safetensors").read_bytes()
+    resume = ["train", "tokenizer", "--resume", tmp_path / "run", "--quiet"]
+    code, out, _ = run(*resume)
     assert code == 0
     assert "best model" in out
+    # Nothing was left to train: with other tables, files made in between could not be read.
+    assert (tmp_path / "run" / "best.safetensors").read_bytes() == model
+    for words in (["--precision", "32-true"], ["--out", tmp_path / "other"]):
+        assert "give no others" in run(*resume, *words)[2]
 
 
 def test_train_vqgan_runs_and_resumes(run, workspace, tmp_path):
@@ -54,6 +60,9 @@ def test_train_segmentation_runs_resumes_and_is_evaluated(run, workspace, tmp_pa
     assert len(points) == 2
     assert points[0]["num_images"] == 3
     assert f"{points[1]['mean_iou']:.3f}" in out
+    code, _, err = run("loopify", folder, "--data", maps, "--out", tmp_path / "loopy")
+    assert code == 2
+    assert "takes label maps" in err
     code, _, err = run(*words, "--csv", tmp_path / "out.csv")
     assert code == 2
     assert "--csv is for images" in err
