@@ -20,6 +20,7 @@ examples:
   loopyvq evaluate runs/labels --data maps/ --palette colours.txt
 
 Bits are estimates: the length of an adaptive code over codes and stops, learned on the way.
+See also: loopyvq evaluate rd, evaluate generation, evaluate prior.
 """
 
 

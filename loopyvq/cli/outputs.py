@@ -114,8 +114,7 @@ def in_jobs(
                 done, future = waiting.popleft()
                 yield done, future.result()
         finally:
-            for _, future in waiting:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _set_threads(threads: int) -> None:
