@@ -3,6 +3,7 @@
 import argparse
 import multiprocessing
 import os
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -102,7 +103,7 @@ def in_jobs(
         return
     threads = max(1, (os.cpu_count() or 1) // jobs)
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _set_threads, (threads,)) as pool:
+    with ProcessPoolExecutor(jobs, context, _begin_work, (threads,)) as pool:
         waiting: deque[tuple[ItemT, Future[MadeT]]] = deque()
         try:
             for item in items:
@@ -117,7 +118,9 @@ def in_jobs(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _set_threads(threads: int) -> None:
+def _begin_work(threads: int) -> None:
     import torch
 
+    # Ctrl-C reaches every process: whoever waits for this one should not wait for its work.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     torch.set_num_threads(threads)
