@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from loopyvq.cli.inputs import open_codec, read_array, read_codes
-from loopyvq.cli.options import add_codec_model, add_device, add_strict, open_device
+from loopyvq.cli.options import add_codec_model, add_device, add_strict, add_tune, open_device
 from loopyvq.cli.outputs import Outputs, add_jobs, in_jobs
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Wish(NamedTuple):
         bound: whether to promise the threshold, or None for the usual.
         min_length: tokens that every site gets at least, or None for the usual.
         mode: how tokens are coded.
+        tune: what errors are weighed for, or None for the usual.
     """
 
     model: str
@@ -56,6 +57,7 @@ class Wish(NamedTuple):
     bound: bool | None
     min_length: int | None
     mode: str
+    tune: str | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -88,8 +90,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="promise the threshold at every site (default: with --threshold only)",
     )
     parser.add_argument(
-        "--stop", choices=("threshold", "rate_distortion", "in_context"), help="stop rule"
+        "--stop",
+        choices=("threshold", "rate_distortion", "in_context"),
+        help="stop rule (default: threshold with --threshold, else the best that the model can)",
     )
+    add_tune(parser)
     parser.add_argument(
         "--min-length",
         type=int,
@@ -167,6 +172,7 @@ def _wish(arguments: argparse.Namespace) -> Wish:
         arguments.bound,
         arguments.min_length,
         arguments.mode or "context",
+        arguments.tune,
     )
 
 
@@ -188,6 +194,7 @@ def _compress_image(item: "tuple[str, Tensor, Wish]") -> bytes:
             bound=wish.bound,
             min_length=wish.min_length,
             mode=wish.mode,
+            tune=wish.tune,
         )
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from error

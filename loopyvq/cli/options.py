@@ -17,6 +17,7 @@ __all__ = [
     "add_model",
     "add_stop",
     "add_strict",
+    "add_tune",
     "load_model",
     "open_device",
 ]
@@ -67,6 +68,16 @@ def add_stop(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--min-length", type=int, metavar="N", help="give every site at least N tokens"
+    )
+
+
+def add_tune(parser: argparse.ArgumentParser) -> None:
+    """Let a command choose what errors are weighed for."""
+    parser.add_argument(
+        "--tune",
+        choices=("psnr", "balanced", "ms_ssim"),
+        help="how much errors in busy places weigh with --stop in_context: psnr: as anywhere; "
+        "ms_ssim: less, as the eye sees less of them; balanced: in between (default: balanced)",
     )
 
 

@@ -88,6 +88,7 @@ def bounded_tokens(
     bound: bool = True,
     min_length: int | None = None,
     tables: Tables | None = None,
+    importance: Float[np.ndarray, "h w"] | None = None,
 ) -> Bounded:
     """Encode latents.
 
@@ -103,6 +104,8 @@ def bounded_tokens(
         min_length: tokens that every site gets at least; by default the model's own, and with
             ``rate_distortion`` 1 below a threshold of 0.75, where that makes better images.
         tables: those that the tokens will be coded with; only ``in_context`` needs them.
+        importance: how much a squared error weighs at each site, above 0, where ``in_context``
+            weighs it; by default all weigh the same.
 
     Returns:
         The tokens, and the latents as a reader gets them.
@@ -121,7 +124,8 @@ def bounded_tokens(
     with _stopping_by(quantizer, stop, min_length):
         tokens = quantizer.encode(z_e, limit)
     if stop == "in_context":
-        tokens = _weigh(quantizer, z_e, limit, tokens, min_length, tables)
+        prices = _BIT_PRICE * limit**2 / (np.ones(shape[:2]) if importance is None else importance)
+        tokens = _weigh(quantizer, z_e, prices, tokens, min_length, tables)
     decoded = _decode(quantizer, tokens)
     meant = latents.cpu().numpy().reshape(-1, shape[-1])
     if not bound:
@@ -155,7 +159,7 @@ def _check(
 def _weigh(
     quantizer: LoopQuantizer,
     z_e: Float[Tensor, "h w d"],
-    limit: float,
+    prices: Float[np.ndarray, "h w"],
     start: Tokens,
     min_length: int | None,
     tables: Tables | None,
@@ -166,8 +170,7 @@ def _weigh(
             "stop 'in_context' weighs what the model's tables say: make them with loopyvq tables, "
             "and code in mode context"
         )
-    price = _BIT_PRICE * limit**2
-    return weighed_tokens(quantizer, z_e, tables, start, price, min_length=min_length or 0)
+    return weighed_tokens(quantizer, z_e, tables, start, prices, min_length=min_length or 0)
 
 
 def _steps_above(worst: float, threshold: float) -> int | None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from loopyvq.checkpoint import load_tokenizer
 from loopyvq.codec.escape import distances
+from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.limits import ReadingLimits
 from loopyvq.codec.painting import paint
 from loopyvq.codec.pixels import pixels_of, with_channels
@@ -117,6 +118,7 @@ class Codec:
         bound: bool | None = None,
         min_length: int | None = None,
         mode: str = "context",
+        tune: str | None = None,
     ) -> bytes:
         """Write an image as a file.
 
@@ -127,12 +129,15 @@ class Codec:
             target: what to reach in place of a threshold.
             quality: 1 to 100, in place of a threshold, see `threshold_of_quality`.
             stop: when a site has enough tokens, see `bounded_tokens`; by default ``threshold`` for
-                a threshold, and ``rate_distortion`` for a target or a quality where the model can.
+                a threshold, and for a target or a quality the best that the model can:
+                ``in_context`` with tables, or ``rate_distortion``.
             bound: whether every site must be within the threshold, which costs bytes for what the
                 loop leaves outside; by default only for a threshold, and not for the 0 of a model
                 of fixed depth.
             min_length: tokens that every site gets at least, see `bounded_tokens`.
             mode: how tokens are coded, one of `loopyvq.coding.MODES`.
+            tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`; by default
+                ``balanced``. Only ``in_context`` weighs.
 
         Returns:
             The bytes.
@@ -144,11 +149,16 @@ class Codec:
             raise ConfigError("give one of threshold, quality and target")
         config = self.tokenizer.config.quantizer
         free = target is None and quality is None
-        if stop is None:
-            stop = "threshold" if free or config.transform != "residual" else "rate_distortion"
+        if stop is None and (free or config.transform != "residual"):
+            stop = "threshold"
+        elif stop is None:
+            weighs = mode == "context" and self.tables is not None
+            stop = "in_context" if weighs else "rate_distortion"
         if bound is None:
             bound = free and (threshold is not None or config.threshold > 0)
-        writer = self.writer(image, mode)
+        if tune is not None and stop != "in_context":
+            raise ConfigError(f"only stop in_context weighs errors for tune {tune}, got {stop}")
+        writer = self.writer(image, mode, tune or DEFAULT_TUNE)
         if target is not None:
             return writer.reach(target, stop, bound, min_length)
         if quality is not None:
@@ -158,12 +168,15 @@ class Codec:
         at = config.threshold if threshold is None else threshold
         return writer.write(at, stop, bound, min_length).data
 
-    def writer(self, image: Tensor | np.ndarray, mode: str = "context") -> ImageWriter:
+    def writer(
+        self, image: Tensor | np.ndarray, mode: str = "context", tune: str = DEFAULT_TUNE
+    ) -> ImageWriter:
         """Prepare an image for several files of it, which share the work of the encoder.
 
         Args:
             image: 8-bit pixels, ``c H W``, grey or colour.
             mode: how tokens are coded, one of `loopyvq.coding.MODES`.
+            tune: what errors are weighed for, see `compress`.
 
         Returns:
             The writer.
@@ -174,7 +187,7 @@ class Codec:
         check_mode(mode, self.tables)
         tables = self.tables if mode in _WITH_TABLES else None
         identity = self._plain if tables is None else self._with_tables
-        return ImageWriter(self.tokenizer, tables, identity, pixels_of(image), mode)
+        return ImageWriter(self.tokenizer, tables, identity, pixels_of(image), mode, tune)
 
     def decompress(
         self, data: bytes, turns: int | None = None, partial: bool = False

@@ -33,7 +33,7 @@ class WeighingPort:
         residuals: what is left at every site, in units of ``sigma``; the chosen codes are
             subtracted from it.
         codes: of this turn, its gain included.
-        price: of a bit, in squared error.
+        price: of a bit at each site, in squared error.
         keeps: share of a squared error that later turns will leave of it.
         may_stop: whether sites may end in this turn.
     """
@@ -42,7 +42,7 @@ class WeighingPort:
         self,
         residuals: Float[np.ndarray, "h w d"],
         codes: Float[np.ndarray, "k d"],
-        price: float,
+        price: Float[np.ndarray, "h w"],
         keeps: float = 1.0,
         may_stop: bool = True,
     ) -> None:
@@ -60,14 +60,15 @@ class WeighingPort:
     ) -> Int[np.ndarray, " n"]:
         """Take the symbol that costs least at each site; see `Port`."""
         size, left = len(self._codes), self._residuals[rows, columns]
+        price = self._price[rows, columns, None]
         energy = (left**2).sum(axis=1)
         cost = np.empty((len(rows), size + 2))
         cost[:, :size] = energy[:, None] - 2 * left @ self._codes.T + self._norms
         cost[:, size] = energy
         cost[:, : size + 1] *= self._keeps
-        cost[:, : size + 1] += self._price * _BITS_OF_GOING_ON
+        cost[:, : size + 1] += price * _BITS_OF_GOING_ON
         cost[:, size + 1] = energy if self._may_stop else np.inf
-        cost -= self._price * np.log2(frequencies / TOTAL)
+        cost -= price * np.log2(frequencies / TOTAL)
         chosen = cost.argmin(axis=1)
         self.plane[rows, columns] = chosen
         emits = chosen < size
@@ -94,7 +95,7 @@ def weighed_tokens(
     latents: Float[Tensor, "h w d"],
     tables: Tables,
     start: Tokens,
-    price: float,
+    price: float | Float[np.ndarray, "h w"],
     *,
     may_stop: bool = True,
     min_length: int = 0,
@@ -110,7 +111,7 @@ def weighed_tokens(
         tables: those that the tokens will be coded with.
         start: tokens of another rule, sites of shape ``h w``: how many sites are likely to stop in
             each turn, which the coder must know first, is read from them.
-        price: of a bit, in squared error in units of ``sigma``, 0 or more.
+        price: of a bit, in squared error in units of ``sigma``, 0 or more; for all sites or each.
         may_stop: whether sites may end where it pays; if not, they have the lengths of ``start``'s
             longest site.
         min_length: tokens that every site gets at least.
@@ -130,11 +131,12 @@ def weighed_tokens(
     codes = np.full((*left.shape[:2], quantizer.max_depth), PAD, np.int64)
     lengths = np.zeros(left.shape[:2], np.int64)
     depth = quantizer.max_depth if may_stop else int(lengths_before.max(initial=0))
+    prices = np.broadcast_to(np.asarray(price, np.float64), left.shape[:2])
     keeps = [1.0] * depth if may_stop else _keeps(quantizer, latents, start, depth)
     active = np.ones(left.shape[:2], np.bool_)
     for turn in range(depth):
         stops_here = may_stop and turn >= min_length
-        port = WeighingPort(left, gains[turn] * codebook, price, keeps[turn], stops_here)
+        port = WeighingPort(left, gains[turn] * codebook, prices, keeps[turn], stops_here)
         model.code_turn(port, active, turn, _share(lengths_before, turn) if stops_here else 0)
         active = active & (port.plane != port.stop)
         symbols = np.where(port.plane == len(codebook), CONTINUE, port.plane)

@@ -6,6 +6,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.codec.bound import Bounded, bounded_tokens
+from loopyvq.codec.importance import DEFAULT_TUNE, site_importance
 from loopyvq.codec.painting import paint
 from loopyvq.codec.pixels import with_channels
 from loopyvq.codec.quality import measure_quality
@@ -39,9 +40,10 @@ class ImageWriter:
         identity: what a reader must have, as the header names it.
         pixels: 8-bit, grey or with the model's channels.
         mode: how tokens are coded.
+        tune: what errors are weighed for, see `site_importance`.
 
     Raises:
-        ConfigError: the image has other channels.
+        ConfigError: the image has other channels, or ``tune`` is none of the known.
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class ImageWriter:
         identity: str,
         pixels: UInt8[Tensor, "c H W"],
         mode: str,
+        tune: str = DEFAULT_TUNE,
     ) -> None:
+        self._importance = site_importance(pixels, tokenizer.config.downsampling, tune)
         self.latents = latents_in_tiles(
             tokenizer, with_channels(pixels, tokenizer.config.image_channels)
         )
@@ -83,7 +87,9 @@ class ImageWriter:
         """
         quantizer = self._tokenizer.quantizer
         tables = self._tables if self._mode == "context" else None
-        found = bounded_tokens(quantizer, self.latents, threshold, stop, bound, min_length, tables)
+        found = bounded_tokens(
+            quantizer, self.latents, threshold, stop, bound, min_length, tables, self._importance
+        )
         return Written(found, self._file(found, noted))
 
     def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:

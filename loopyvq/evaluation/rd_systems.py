@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.codec import Codec
+from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.coding import read_container, write_container
 from loopyvq.quantize import LoopQuantizer
 
@@ -28,6 +29,7 @@ class Reading(NamedTuple):
         thresholds: the settings if not.
         stop: when a site has enough tokens, one of `loopyvq.codec.bound.STOP_RULES`.
         bound: whether the files promise their threshold at every site.
+        tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Reading(NamedTuple):
     thresholds: tuple[float, ...] = THRESHOLDS
     stop: str = "rate_distortion"
     bound: bool = False
+    tune: str = DEFAULT_TUNE
 
 
 def files_of(
@@ -54,7 +57,7 @@ def files_of(
     Raises:
         ConfigError: the model has no such stop rule.
     """
-    writer = codec.writer(image)
+    writer = codec.writer(image, tune=reading.tune)
     if reading.fixed_depth:
         header, chunks = read_container(writer.write(0.0, "threshold", False).data)
         for turns in range(1, len(chunks) + 1):

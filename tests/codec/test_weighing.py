@@ -28,7 +28,7 @@ def choose(price, keeps=1.0, may_stop=True, frequencies=(1, 1, 1, 1)):
     """One site at (1, 0.6) with codes (1, 0) and (1, 1)."""
     residuals = np.array([[[1.0, 0.6]]])
     codes = np.array([[1.0, 0.0], [1.0, 1.0]])
-    port = WeighingPort(residuals, codes, price, keeps, may_stop)
+    port = WeighingPort(residuals, codes, np.array([[price]]), keeps, may_stop)
     shares = np.array([frequencies]) * (TOTAL // sum(frequencies))
     nowhere = np.zeros(1, np.int64)
     return port.symbols(nowhere, nowhere, shares).tolist(), residuals.reshape(2).tolist()
@@ -56,7 +56,7 @@ def test_what_later_turns_repair_weighs_less():
 
 
 def test_asks_for_tables():
-    port = WeighingPort(np.zeros((1, 1, 2)), np.zeros((2, 2)), 0.1)
+    port = WeighingPort(np.zeros((1, 1, 2)), np.zeros((2, 2)), np.ones((1, 1)))
     nowhere = np.zeros(1, np.int64)
     with pytest.raises(NotImplementedError, match="tables"):
         port.stops(nowhere, nowhere, np.ones((1, 2), np.int64))
@@ -85,6 +85,15 @@ def test_higher_prices_buy_fewer_bits(tokenizer, tables, latents):
     assert errors[0] < errors[1]
 
 
+def test_sites_with_dear_bits_get_fewer(tokenizer, tables, latents):
+    start = tokenizer.quantizer.encode(latents, 0.3)
+    price = np.full(latents.shape[:2], 0.01)
+    alike = weighed_tokens(tokenizer.quantizer, latents, tables, start, price)
+    price[:3] = 0.1
+    found = weighed_tokens(tokenizer.quantizer, latents, tables, start, price)
+    assert found.lengths[:3].sum() < 0.9 * alike.lengths[:3].sum()
+
+
 def test_fixed_depth_keeps_its_length(tokenizer, tables, latents):
     quantizer = tokenizer.quantizer
     start = quantizer.encode(latents, 0.0, 3)
@@ -103,7 +112,7 @@ def test_files_hold_the_weighed_tokens_and_keep_their_bound(codec, tables, laten
     tokens = bounded_tokens(
         codec.tokenizer.quantizer, latents, 0.3, "in_context", bound=False, tables=tables
     ).tokens
-    data = codec.compress(image, 0.3, stop="in_context", bound=False)
+    data = codec.compress(image, 0.3, stop="in_context", bound=False, tune="psnr")
     assert codec.decode_sites(data).tokens.codes.equal(tokens.codes)
     assert codec.verify(codec.compress(image, 0.3, stop="in_context"), image).worst <= 0.3
 

@@ -1,0 +1,66 @@
+"""How much an error weighs at each site: what the eye, or a measure in its place, makes of it.
+
+Structural similarity divides errors by the contrast around them, so the same squared error is seen
+in a flat sky and lost in foliage. Weighing sites in between, by a power of that contrast, is what
+video encoders call adaptive quantization.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from loopyvq.codec.pixels import to_grey
+from loopyvq.errors import ConfigError
+
+__all__ = ["DEFAULT_TUNE", "TUNES", "site_importance"]
+
+TUNES: Mapping[str, float] = MappingProxyType({"psnr": 0.0, "balanced": 0.25, "ms_ssim": 0.5})
+"""What can be tuned for, and the power of the contrast: 0 weighs all sites alike."""
+DEFAULT_TUNE = "balanced"
+
+_WINDOW = 25  # pixels
+_STABILISER = (0.03 * 255) ** 2  # of structural similarity, for flat places
+
+
+def site_importance(
+    pixels: UInt8[Tensor, "c H W"], factor: int, tune: str
+) -> Float[np.ndarray, "h w"]:
+    """Weigh the sites of an image by the contrast around them.
+
+    Args:
+        pixels: grey or colour.
+        factor: pixels per site along each side.
+        tune: one of `TUNES`.
+
+    Returns:
+        Factors of the squared error, above 0, of geometric mean 1.
+
+    Raises:
+        ConfigError: there is nothing of this name to tune for.
+
+    Example:
+        >>> half = torch.zeros(1, 64, 64, dtype=torch.uint8)
+        >>> half[..., 32:] = torch.randint(0, 255, (64, 32))
+        >>> weights = site_importance(half, 32, "ms_ssim")
+        >>> bool(weights[0, 0] > 1 > weights[0, 1])
+        True
+
+    References:
+        Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment", 2004, equation 13,
+        https://doi.org/10.1109/TIP.2003.819861
+    """
+    if tune not in TUNES:
+        raise ConfigError(f"tune must be one of {', '.join(TUNES)}, got {tune!r}")
+    grey = (to_grey(pixels) if pixels.shape[0] == 3 else pixels[:1]).double().unsqueeze(0)
+    reach = _WINDOW // 2
+    around = F.pad(grey, (reach, reach, reach, reach), mode="replicate")
+    mean, square = (F.avg_pool2d(power, _WINDOW, 1) for power in (around, around.square()))
+    contrast = (square - mean.square()).clamp(min=0)
+    weights = 1 / (2 * contrast + _STABILISER)
+    sites = F.avg_pool2d(weights, factor, ceil_mode=True)[0, 0].log()
+    return torch.exp(TUNES[tune] * (sites - sites.mean())).numpy()
