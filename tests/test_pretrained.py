@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import torch
 
 from loopyvq import load_tokenizer
 from loopyvq.checkpoint import tokenizer_file
 from loopyvq.codec import Codec
 from loopyvq.data import open_image_set
+from loopyvq.data.samples import SAMPLE_NAMES
 from loopyvq.metrics.distortion import measure_distortion
 from loopyvq.pretrained import DEFAULT_MODEL, PRETRAINED, pretrained_file
 
@@ -17,6 +20,16 @@ def test_every_model_is_there_with_its_card_and_is_small():
         card = model.card.read_text(encoding="utf-8")
         for line in (f"# {name}", "| data |", "| licence", "Limits:"):
             assert line in card
+
+
+def test_samples_that_a_model_has_learned_are_in_its_card():
+    known = {Path(name).stem for name in SAMPLE_NAMES}
+    for model in PRETRAINED.values():
+        card = model.card.read_text(encoding="utf-8")
+        assert set(model.trained_samples) <= known
+        assert all(name in card for name in model.trained_samples)
+        data = next(line for line in card.splitlines() if line.startswith("| data |"))
+        assert ("scikit-image" in data) == bool(model.trained_samples)
 
 
 def test_the_folder_holds_nothing_else():

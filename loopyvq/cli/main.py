@@ -23,7 +23,7 @@ COMMANDS = {
     "verify": "decode files and check what they promise",
     "models": "list the models that come with the package",
     "info": "show what a model, a run or a file holds",
-    "demo": "train for two minutes and show where the tokens go",
+    "demo": "show what the model in the box does, beside JPEG and WebP; or train one",
     "train": "train a tokenizer, alone or against a discriminator, or a prior",
     "tables": "fit the entropy tables of a model, for smaller files",
     "encode": "turn images into token files",

@@ -5,18 +5,21 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from loopyvq.demo.markup import mark, number
-from loopyvq.demo.photos import length_colours
+from loopyvq.demo.panels import length_colours
 from loopyvq.demo.result import DemoResult
 from loopyvq.evaluation import PointResult
 from loopyvq.evaluation.rate_distortion import psnr_at_rate
 from loopyvq.figures import Series, bar_chart, line_chart, nice_ticks
 
 __all__ = [
+    "Row",
     "gap_at_equal_bits",
+    "length_row",
     "rate_distortion_chart",
     "small_multiples",
     "smooth",
     "training_charts",
+    "usage_rows",
 ]
 
 
@@ -74,36 +77,76 @@ def gap_at_equal_bits(points: Sequence[PointResult], fixed: Sequence[PointResult
     return f"At equal bits, variable length differs from fixed depth by {told}, in this run."
 
 
-def small_multiples(result: DemoResult) -> str:
-    """Draw the lengths and the use of the codes, one column per threshold.
+class Row(NamedTuple):
+    """Small bar charts, one per threshold, on one scale.
+
+    Attributes:
+        name: what they show.
+        what: the same in more words.
+        values: of every bar, by threshold.
+        first: the label of the first bar.
+        unit: of the values.
+        colours: of the bars, where they have some of their own.
+    """
+
+    name: str
+    what: str
+    values: list[list[float]]
+    first: int
+    unit: str
+    colours: list[str]
+
+
+def length_row(histograms: Sequence[Sequence[int]]) -> Row:
+    """Show how many sites have which length.
+
+    Args:
+        histograms: sites by length, from 0, per threshold.
+
+    Returns:
+        The charts.
+    """
+    shares = [[100 * sites / max(1, sum(counts)) for sites in counts] for counts in histograms]
+    colours = [f"rgb({colour})" for colour in length_colours(len(histograms[0]) - 1)]
+    return Row("Length", "share of sites with this many tokens", shares, 0, "%", colours)
+
+
+def usage_rows(result: DemoResult) -> list[Row]:
+    """Show how the turns use the codebook.
 
     Args:
         result: what the demonstration found.
 
     Returns:
-        Markup: rows of small charts, those of a row on one scale.
+        Charts of the share of codes, and of the perplexity.
     """
-    points, loop = result.points, result.config.quantizer
-    shares = [
-        [100 * sites / max(1, sum(point.length_histogram)) for sites in point.length_histogram]
-        for point in points
-    ]
+    points, size = result.points, result.config.quantizer.codebook_size
     usage = [[100 * turn.usage for turn in point.turns] for point in points]
     perplexity = [[turn.perplexity for turn in point.turns] for point in points]
-    colours = [f"rgb({colour})" for colour in length_colours(loop.max_depth)]
-    rows = (
-        _Row("Length", "share of sites with this many tokens", shares, 0, "%", colours),
-        _Row("Codebook usage", "share of the codes seen at each turn", usage, 1, "%", []),
-        _Row("Perplexity", f"of {loop.codebook_size:,} codes, at each turn", perplexity, 1, "", []),
-    )
+    return [
+        Row("Codebook usage", "share of the codes seen at each turn", usage, 1, "%", []),
+        Row("Perplexity", f"of {size:,} codes, at each turn", perplexity, 1, "", []),
+    ]
+
+
+def small_multiples(thresholds: Sequence[float], rows: Sequence[Row]) -> str:
+    """Draw small charts, one column per threshold.
+
+    Args:
+        thresholds: coarse to fine.
+        rows: of charts.
+
+    Returns:
+        Markup.
+    """
     heads = "".join(
-        f"<p{mark(i, len(points), 'over')}>threshold <b>{point.threshold:.3g}</b></p>"
-        for i, point in enumerate(points)
+        f"<p{mark(i, len(thresholds), 'over')}>threshold <b>{threshold:.3g}</b></p>"
+        for i, threshold in enumerate(thresholds)
     )
-    cells = "".join(cell for row in rows for cell in _draw_row(row, points))
+    cells = "".join(cell for row in rows for cell in _draw_row(row, thresholds))
     return (
         '<div class="scroll" tabindex="0" role="region" aria-label="Lengths and codes">'
-        f'<div class="multiples" style="--columns:{len(points)}">{heads}{cells}</div></div>'
+        f'<div class="multiples" style="--columns:{len(thresholds)}">{heads}{cells}</div></div>'
     )
 
 
@@ -151,20 +194,11 @@ def smooth(values: Sequence[float], reach: int) -> list[float]:
     return [sum(window) / len(window) for window in windows]
 
 
-class _Row(NamedTuple):
-    name: str
-    what: str
-    values: list[list[float]]  # of every bar, by threshold
-    first: int  # the label of the first bar
-    unit: str
-    colours: list[str]
-
-
-def _draw_row(row: _Row, points: Sequence[PointResult]) -> Iterator[str]:
+def _draw_row(row: Row, thresholds: Sequence[float]) -> Iterator[str]:
     yield f"<h3>{row.name} <span>{row.what}</span></h3>"
     ticks = nice_ticks([0.0, *(value for bars in row.values for value in bars)], 4)
-    for point, bars in zip(points, row.values, strict=True):
+    for threshold, bars in zip(thresholds, row.values, strict=True):
         labels = [str(row.first + place) for place in range(len(bars))]
-        title = f"{row.name}, {row.what}, at threshold {point.threshold:.3g}"
+        title = f"{row.name}, {row.what}, at threshold {threshold:.3g}"
         chart = bar_chart(title, bars, labels, ticks, row.unit, row.colours[: len(bars)])
         yield f'<div class="cell">{chart}</div>'

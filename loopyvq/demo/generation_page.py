@@ -4,18 +4,17 @@ import base64
 import shlex
 from collections.abc import Iterator
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq import __version__
-from loopyvq.checkpoint import write_atomically
 from loopyvq.demo.drawn import Completion, GenerationDemo
+from loopyvq.demo.frame import Frame, fill, opening, write_page
 from loopyvq.demo.markup import duration, number
-from loopyvq.demo.photos import image_tag, legend
+from loopyvq.demo.panels import image_tag, legend
+from loopyvq.demo.parts import commands, facts
 from loopyvq.figures import Series, line_chart
 from loopyvq.generation import paint
 from loopyvq.pictures import animation, contact_sheet, length_map, veil
@@ -35,19 +34,20 @@ def write_generation_page(result: GenerationDemo, path: Path) -> None:
     Raises:
         CheckpointError: the file cannot be written.
     """
-    write_atomically(path, _render(result).encode())
-
-
-def _render(result: GenerationDemo) -> str:
-    folder = resources.files("loopyvq.demo")
-    page = Template(folder.joinpath("generation.html").read_text("utf-8"))
     source = result.model.source
-    return page.substitute(
-        style=folder.joinpath("page.css").read_text("utf-8"),
-        rendering="pixelated" if source.height <= _SMALL else "auto",
-        lead=_lead(result),
-        note=_note(result),
+    frame = Frame(
+        title="new images, token by token",
+        pictures="samples",
+        opening=opening(
+            "New images, token by token", _lead(result), _note(result), draws_loop=False
+        ),
         facts=_facts(result),
+        footer=_footer(result),
+        style=fill("generation.css", rendering="pixelated" if source.height <= _SMALL else "auto"),
+        chooses=False,
+    )
+    body = fill(
+        "generation.html",
         classes=", of each class in turn" if source.classes else "",
         legend=legend(source.max_depth),
         samples="".join(_samples(result)),
@@ -55,8 +55,8 @@ def _render(result: GenerationDemo) -> str:
         completions="".join(_completion(item, result) for item in result.completions),
         training=_training(result.history),
         commands=_commands(result),
-        footer=_footer(result),
     )
+    write_page(path, frame, body)
 
 
 def _lead(result: GenerationDemo) -> str:
@@ -80,13 +80,13 @@ def _note(result: GenerationDemo) -> str:
 
 def _facts(result: GenerationDemo) -> str:
     last = _last(result.history, "validation_rate_bpp", "rate_bpp")
-    facts = (
+    pairs = (
         ("images or crops learned", f"{result.num_training:,}"),
         ("tokens per sample", number(result.tokens.num_tokens / len(result.samples), 1)),
         ("bits per pixel, held-out images", number(last) if last is not None else "&ndash;"),
         ("training time", duration(result.training_s)),
     )
-    return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
+    return facts(pairs)
 
 
 def _samples(result: GenerationDemo) -> Iterator[str]:
@@ -171,20 +171,15 @@ def _commands(result: GenerationDemo) -> str:
             f"loopyvq evaluate generation {name} --data images/ --features classifier.safetensors",
         ),
     )
-    blocks = "".join(
-        f"<p>{what}</p><pre tabindex=0><code>{escape(words)}</code></pre>"
-        for what, words in entries
-    )
     where = "The commands name the prior of this page; run them where the demo ran."
-    return f'{blocks}<p class="small">{where}</p>'
+    return commands(entries, where)
 
 
 def _footer(result: GenerationDemo) -> str:
     return (
-        f"<p>Written by <code>loopyvq demo --generate</code>, loopyvq {__version__}. The prior "
+        f"Written by <code>loopyvq demo --generate</code>, loopyvq {__version__}. The prior "
         f"<code>{escape(result.prior_file)}</code> and its tokenizer were trained on "
-        f"{escape(result.data)}. This file is complete in itself and loads nothing from a network."
-        "</p>"
+        f"{escape(result.data)}."
     )
 
 

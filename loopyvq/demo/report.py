@@ -1,28 +1,26 @@
-"""The report page: one HTML file, complete in itself, that shows where the tokens went.
-
-The layout and the words that never change are in ``page.html``, the looks in ``page.css``, the
-choice of a threshold in ``page.js``.
-"""
+"""The page of a training: where the tokens went, for a model that was trained just now."""
 
 import shlex
 from collections.abc import Callable, Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
-from string import Template
 
 from loopyvq import __version__
-from loopyvq.checkpoint import write_atomically
-from loopyvq.demo import zoom
 from loopyvq.demo.charts import (
     gap_at_equal_bits,
+    length_row,
     rate_distortion_chart,
     small_multiples,
     training_charts,
+    usage_rows,
 )
-from loopyvq.demo.markup import duration, mark, middle, number
-from loopyvq.demo.photos import legend, photo_panels
+from loopyvq.demo.frame import Frame, fill, opening, write_page
+from loopyvq.demo.markup import duration, number
+from loopyvq.demo.panels import legend
+from loopyvq.demo.parts import chooser, commands, facts, loop_in_words, millions, table
+from loopyvq.demo.photos import photo_panels
 from loopyvq.demo.result import DemoResult
+from loopyvq.demo.zoom import DecodedPhoto, introduction, sites_in_detail
 from loopyvq.evaluation import PointResult
 
 __all__ = ["write_report"]
@@ -47,46 +45,52 @@ def write_report(result: DemoResult, path: Path) -> None:
                 f"{photo.name} has {len(photo.results)} results, expected one for each of the "
                 f"{len(result.points)} thresholds"
             )
-    write_atomically(path, _render(result).encode())
-
-
-def _render(result: DemoResult) -> str:
-    folder = resources.files("loopyvq.demo")
-    texts = {name: folder.joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")}
-    page = Template(folder.joinpath("page.html").read_text("utf-8"))
-    return page.substitute(
-        style=texts["page.css"],
-        script=texts["page.js"],
-        lead=_lead(result),
-        note=_note(result),
+    frame = Frame(
+        title="where the tokens went",
+        pictures="photos",
+        opening=opening("Where the tokens went", _lead(result), _note(result)),
         facts=_facts(result),
-        chooser=_chooser(result.points),
-        legend=legend(result.config.quantizer.max_depth),
-        photos="".join(photo_panels(photo, result.config.downsampling) for photo in result.photos),
-        measured=_measured(result.points[0].num_images),
-        table=_table(result.points),
-        rate_distortion=rate_distortion_chart(result),
-        gap=gap_at_equal_bits(result.points, result.fixed_depth),
-        zoom_intro=zoom.introduction(result),
-        zoom=zoom.sites_in_detail(result),
-        multiples=small_multiples(result),
-        training=training_charts(result.history),
-        factor=result.config.downsampling,
-        commands=_commands(result),
         footer=_footer(result),
     )
+    write_page(path, frame, _body(result))
+
+
+def _body(result: DemoResult) -> str:
+    points, config = result.points, result.config
+    labels = [(f"{point.threshold:.3g}", f"{number(point.rate_bpp)} bpp") for point in points]
+    rows = [length_row([point.length_histogram for point in points]), *usage_rows(result)]
+    return fill(
+        "report.html",
+        chooser=chooser(labels),
+        legend=legend(config.quantizer.max_depth),
+        photos="".join(photo_panels(photo, config.downsampling) for photo in result.photos),
+        measured=_measured(points[0].num_images),
+        table=_table(points),
+        rate_distortion=rate_distortion_chart(result),
+        gap=gap_at_equal_bits(points, result.fixed_depth),
+        zoom_intro=introduction(config.quantizer),
+        zoom=sites_in_detail(_decoded(result), config.downsampling, config.quantizer),
+        multiples=small_multiples([point.threshold for point in points], rows),
+        training=training_charts(result.history),
+        factor=config.downsampling,
+        commands=_commands(result),
+    )
+
+
+def _decoded(result: DemoResult) -> list[DecodedPhoto]:
+    return [
+        DecodedPhoto(
+            photo.name,
+            photo.original,
+            [(found.reconstruction, found.tokens) for found in photo.results],
+        )
+        for photo in result.photos
+    ]
 
 
 def _lead(result: DemoResult) -> str:
-    side, loop = result.config.downsampling, result.config.quantizer
-    return (
-        f"A small network reads a photograph in sites of {side} &times; {side} pixels and "
-        "describes each of them with tokens: numbers of entries in a list of "
-        f"{loop.codebook_size:,} learned codes. For every site it goes round a loop. It takes the "
-        "code nearest to what is still unexplained, subtracts it, and stops once the rest is "
-        f"smaller than a threshold, or after {loop.max_depth} turns. So a site gets as many tokens "
-        "as it needs, and some need none."
-    )
+    then = "So a site gets as many tokens as it needs, and some need none."
+    return f"{loop_in_words(result.config)} {then}"
 
 
 def _note(result: DemoResult) -> str:
@@ -99,28 +103,13 @@ def _note(result: DemoResult) -> str:
 
 def _facts(result: DemoResult) -> str:
     rates = [point.rate_bpp for point in result.points]
-    count = result.num_parameters
-    size = f"{count / 1e6:.1f} M" if count >= 1_000_000 else f"{count:,}"
-    facts = (
-        ("parameters", size),
+    pairs = (
+        ("parameters", millions(result.num_parameters)),
         ("steps of training", f"{result.steps:,}"),
         ("training time", duration(result.training_s)),
         ("bits per pixel, coarse to fine", f"{number(rates[0])}&ndash;{number(rates[-1])}"),
     )
-    return "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
-
-
-def _chooser(points: Sequence[PointResult]) -> str:
-    labels = "".join(
-        f'<label><input type="radio" name="point" value="{index}"'
-        f"{' checked' if index == middle(len(points)) else ''}>"
-        f"<b>{point.threshold:.3g}</b><small>{number(point.rate_bpp)} bpp</small></label>"
-        for index, point in enumerate(points)
-    )
-    return (
-        "<fieldset><legend>Threshold<small>coarse to fine, for the whole page</small></legend>"
-        f'<div class="segments">{labels}</div></fieldset>'
-    )
+    return facts(pairs)
 
 
 def _measured(num_images: int) -> str:
@@ -144,17 +133,9 @@ _COLUMNS: tuple[tuple[str, _Cell], ...] = (
 
 
 def _table(points: Sequence[PointResult]) -> str:
-    head = "".join(f'<th scope="col">{name}</th>' for name, _ in _COLUMNS)
-    body = "".join(
-        f'<tr{mark(index, len(points))}><th scope="row">{_COLUMNS[0][1](point)}</th>'
-        + "".join(f"<td>{cell(point)}</td>" for _, cell in _COLUMNS[1:])
-        + "</tr>"
-        for index, point in enumerate(points)
-    )
-    return (
-        '<div class="scroll" tabindex="0" role="region" aria-label="Operating points"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
+    heads = [name for name, _ in _COLUMNS]
+    rows = [[cell(point) for _, cell in _COLUMNS] for point in points]
+    return table("Operating points", heads, rows, marked=True)
 
 
 def _commands(result: DemoResult) -> str:
@@ -181,19 +162,14 @@ def _commands(result: DemoResult) -> str:
             "loopyvq train tokenizer --data photos/ --out runs/first",
         ),
     )
-    blocks = "".join(
-        f"<p>{what}</p><pre tabindex=0><code>{escape(chr(10).join(lines))}</code></pre>"
-        for what, *lines in entries
-    )
     where = "The commands name the model of this page; run them where the demo ran."
-    return f'{blocks}<p class="small">{where}</p>'
+    return commands(entries, where)
 
 
 def _footer(result: DemoResult) -> str:
     names = ", ".join(map(escape, result.training_photos))
     return (
-        f"<p>Written by <code>loopyvq demo</code>, loopyvq {__version__}. The model "
+        f"Written by <code>loopyvq demo --train</code>, loopyvq {__version__}. The model "
         f"<code>{escape(result.model_file)}</code> was trained from seed {result.seed} on the "
-        f"photographs {names}. This file is complete in itself and loads nothing from a network."
-        "</p>"
+        f"photographs {names}."
     )

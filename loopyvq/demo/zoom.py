@@ -2,26 +2,42 @@
 
 from collections.abc import Iterator, Sequence
 from html import escape
+from typing import NamedTuple
 
+from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.demo.markup import middle, show
-from loopyvq.demo.photos import image_tag
-from loopyvq.demo.result import DemoPhoto, DemoResult
+from loopyvq.demo.panels import image_tag
+from loopyvq.quantize import LoopConfig
 from loopyvq.spelling import spell, symbols_to_text
 from loopyvq.tokens import CONTINUE, Tokens
 
-__all__ = ["introduction", "sites_in_detail"]
+__all__ = ["DecodedPhoto", "introduction", "sites_in_detail"]
 
 _SITES = 6
 _MARGIN = 8  # sites around the zoomed ones in the picture that locates them
 
 
-def introduction(result: DemoResult) -> str:
+class DecodedPhoto(NamedTuple):
+    """A photograph and what its tokens give.
+
+    Attributes:
+        name: its name.
+        original: the pixels.
+        decoded: pixels and their tokens, per threshold, coarse to fine.
+    """
+
+    name: str
+    original: UInt8[Tensor, "3 H W"]
+    decoded: list[tuple[UInt8[Tensor, "3 H W"], Tokens]]
+
+
+def introduction(loop: LoopConfig) -> str:
     """Say what the sites show.
 
     Args:
-        result: what the demonstration found.
+        loop: of the model.
 
     Returns:
         A sentence or two.
@@ -29,36 +45,38 @@ def introduction(result: DemoResult) -> str:
     more = (
         " A finer threshold goes on where a coarser one stopped: choose another and watch the "
         "columns grow or shrink."
-        if result.config.quantizer.transform == "residual"
+        if loop.transform == "residual"
         else ""
     )
     return f"Neighbouring sites of one photograph, each with the tokens that describe it.{more}"
 
 
-def sites_in_detail(result: DemoResult) -> str:
+def sites_in_detail(photos: Sequence[DecodedPhoto], factor: int, loop: LoopConfig) -> str:
     """Show a row of neighbouring sites, chosen where the lengths differ most.
 
     Args:
-        result: what the demonstration found.
+        photos: to choose from.
+        factor: pixels per site along each side.
+        loop: of the model.
 
     Returns:
         Markup: where the sites lie, their pixels and tokens at every threshold, their spellings.
     """
-    found = _choose_sites(result.photos)
+    found = _choose_sites(photos)
     if found is None:
         return "<p>There are no photographs.</p>"
     photo, row, column, count = found
-    factor, size = result.config.downsampling, result.config.quantizer.codebook_size
+    size = loop.codebook_size
 
     def strip(image: Tensor) -> Tensor:
         top, left = row * factor, column * factor
         return image[:, top : top + factor, left : left + count * factor]
 
     original = _cells([strip(photo.original)], factor, "original")
-    decoded = [strip(item.reconstruction) for item in photo.results]
+    decoded = [strip(image) for image, _ in photo.decoded]
     strips = [
-        Tokens(item.tokens.codes[row, column:][:count], item.tokens.lengths[row, column:][:count])
-        for item in photo.results
+        Tokens(tokens.codes[row, column:][:count], tokens.lengths[row, column:][:count])
+        for _, tokens in photo.decoded
     ]
     return (
         f'<div class="zoom"><figure>{_locator(photo, row, column, count, factor)}</figure><div>'
@@ -71,15 +89,15 @@ def sites_in_detail(result: DemoResult) -> str:
     )
 
 
-def _choose_sites(photos: Sequence[DemoPhoto]) -> tuple[DemoPhoto, int, int, int] | None:
+def _choose_sites(photos: Sequence[DecodedPhoto]) -> tuple[DecodedPhoto, int, int, int] | None:
     """Find the row of sites whose lengths differ most at the middle threshold.
 
     Returns:
         The photograph, the row, the first column and the number of sites.
     """
-    best: tuple[float, tuple[DemoPhoto, int, int, int]] | None = None
+    best: tuple[float, tuple[DecodedPhoto, int, int, int]] | None = None
     for photo in photos:
-        tokens = photo.results[middle(len(photo.results))].tokens
+        tokens = photo.decoded[middle(len(photo.decoded))][1]
         count = min(_SITES, tokens.lengths.shape[1])
         windows = tokens.lengths.float().unfold(1, count, 1)
         dummies = (tokens.codes == CONTINUE).any(dim=-1).float().unfold(1, count, 1).amax(dim=-1)
@@ -91,7 +109,7 @@ def _choose_sites(photos: Sequence[DemoPhoto]) -> tuple[DemoPhoto, int, int, int
     return best[1] if best else None
 
 
-def _locator(photo: DemoPhoto, row: int, column: int, count: int, factor: int) -> str:
+def _locator(photo: DecodedPhoto, row: int, column: int, count: int, factor: int) -> str:
     """Show the surroundings of the zoomed sites, framed."""
     height, width = photo.original.shape[1:]
     top, left = max(0, row - _MARGIN) * factor, max(0, column - _MARGIN) * factor

@@ -17,11 +17,14 @@ class Pretrained(NamedTuple):
         name: what to call it.
         summary: what it is for, in a line.
         data: what it was trained on, and the licence of that.
+        trained_samples: those photographs of `loopyvq.data.samples`, without the endings of their
+            names, that it was trained on as well.
     """
 
     name: str
     summary: str
     data: str
+    trained_samples: tuple[str, ...] = ()
 
     @property
     def weights(self) -> Path:

@@ -5,9 +5,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from loopyvq.codec import Verified
+from loopyvq.demo.compression_result import (
+    OTHERS,
+    BoundCheck,
+    ComparedFile,
+    ComparedPhoto,
+    CompressionDemo,
+    OtherFile,
+)
 from loopyvq.demo.report import write_report
 from loopyvq.demo.result import DemoPhoto, DemoResult
 from loopyvq.evaluation import ImageResult, OperatingPoint, PointResult
+from loopyvq.evaluation.rd_baselines import write_baseline
+from loopyvq.evaluation.rd_points import measure_point
 from loopyvq.metrics.codebook import measure_usage
 from loopyvq.metrics.distortion import Distortion
 from loopyvq.metrics.rate import estimate_rate
@@ -18,7 +29,7 @@ from loopyvq.tokens import CONTINUE, PAD, Tokens
 THRESHOLDS = (1.25, 0.8, 0.5, 0.3, 0.125)
 DEPTH, SIZE, FACTOR = 4, 16, 8
 EVIL = "<script>alert('x')</script> & \"co\".png"
-_VOID = {"meta", "link", "img", "input"}
+_VOID = {"br", "meta", "link", "img", "input"}
 
 
 class Page(HTMLParser):
@@ -134,6 +145,43 @@ def make_result(**changes: object) -> DemoResult:
         seed=7,
     )
     return result._replace(**changes)  # type: ignore[arg-type]
+
+
+def make_compared(name: str, height: int, width: int, num_larger: int = 1) -> ComparedPhoto:
+    """A photograph whose first files have no JPEG that is as small."""
+    photo, files = make_photo(name, height, width), []
+    for index, result in enumerate(photo.results):
+        size = 100 * (index + 1)
+        ours = measure_point(
+            "loopyvq", f"{THRESHOLDS[index]}", name, size, result.reconstruction, photo.original
+        )
+        others = []
+        for system in OTHERS:
+            fits = index >= num_larger
+            data = write_baseline(system, photo.original, 5)
+            psnr_db = ours.psnr_db - 2.0
+            point = ours._replace(
+                system=system, num_bytes=size - 10 if fits else 3 * size, psnr_db=psnr_db
+            )
+            others.append(OtherFile(point, data, fits))
+        path = f"my runs/{name}-{index + 1}.lvq"
+        files.append(ComparedFile(path, ours, result.reconstruction, result.tokens, others))
+    return ComparedPhoto(name, photo.original, files)
+
+
+def make_compression(**changes: object) -> CompressionDemo:
+    found = Verified(worst=0.4999, threshold=0.5, share_within=1.0, bound=0.5)
+    demo = CompressionDemo(
+        photos=[make_compared(EVIL, 45, 70), make_compared("two", 64, 48, num_larger=2)],
+        thresholds=list(THRESHOLDS),
+        check=BoundCheck("my runs/two-bounded.lvq", 4321, 54, 7, found),
+        model="some-model",
+        model_bytes=2_345_678,
+        config=TokenizerConfig(quantizer=LoopConfig(codebook_size=SIZE, max_depth=DEPTH)),
+        num_parameters=1_234_567,
+        learned=[],
+    )
+    return demo._replace(**changes)  # type: ignore[arg-type]
 
 
 def render(folder: Path, result: DemoResult) -> tuple[str, Page]:

@@ -5,10 +5,12 @@ import pytest
 
 from loopyvq.demo.charts import (
     gap_at_equal_bits,
+    length_row,
     rate_distortion_chart,
     small_multiples,
     smooth,
     training_charts,
+    usage_rows,
 )
 from tests.demo.conftest import DEPTH, THRESHOLDS, Page, make_point, make_result
 
@@ -44,11 +46,19 @@ def test_rate_distortion_shows_both_lines() -> None:
 
 
 def test_one_small_chart_per_threshold_and_measure() -> None:
-    page = Page(small_multiples(make_result()))
+    result = make_result()
+    lengths = length_row([point.length_histogram for point in result.points])
+    page = Page(small_multiples(THRESHOLDS, [lengths, *usage_rows(result)]))
     assert len([tag for tag in page.all("svg") if "bar-chart" in str(tag["class"])]) == 3 * 5
     assert "Perplexity" in page.text
     assert "of 16 codes" in page.text
     assert page.text.count("60%") == len(THRESHOLDS)  # one scale for the whole row
+
+
+def test_lengths_are_shares_of_the_sites() -> None:
+    row = length_row([[3, 1, 0], [0, 0, 0]])
+    assert row.values == [[75.0, 25.0, 0.0], [0.0, 0.0, 0.0]]
+    assert len(set(row.colours)) == 3
 
 
 def test_training_leaves_out_what_was_not_measured() -> None:

@@ -2,10 +2,9 @@ import base64
 import io
 
 import pytest
-import torch
 from PIL import Image
 
-from loopyvq.demo.photos import image_tag, legend, length_colours, photo_panels
+from loopyvq.demo.photos import photo_panels
 from tests.demo.conftest import EVIL, FACTOR, THRESHOLDS, Page, make_photo
 
 
@@ -31,16 +30,6 @@ def test_no_picture_is_stored_twice(page: Page) -> None:
     assert len(sources) == len(set(sources)) == 2 + 2 * len(THRESHOLDS)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_png_keeps_every_pixel(channels: int) -> None:
-    image = torch.randint(0, 256, (channels, 5, 7), dtype=torch.uint8)
-    (tag,) = Page(image_tag(image, "a", kind="PNG")).all("img")
-    data = base64.b64decode(str(tag["src"]).partition(",")[2])
-    with Image.open(io.BytesIO(data)) as decoded:
-        found = torch.frombuffer(bytearray(decoded.tobytes()), dtype=torch.uint8)
-    assert torch.equal(found, image.permute(1, 2, 0).flatten())
-
-
 def test_maps_carry_the_lengths(page: Page) -> None:
     maps = [attributes for attributes in page.all("img") if "data-lengths" in attributes]
     assert len(maps) == len(THRESHOLDS)
@@ -58,9 +47,3 @@ def test_the_numbers_of_a_photograph(page: Page) -> None:
     assert "SSIM \u2013" in page.text
     tokens = make_photo(EVIL, 45, 70).results[2].tokens
     assert f"{tokens.num_tokens:,} tokens, 54 sites" in page.text
-
-
-def test_the_legend_has_a_colour_for_every_length() -> None:
-    page = Page(legend(4))
-    assert page.text == "Tokens per site 0 1 2 3 4"
-    assert len(set(length_colours(4))) == 5

@@ -67,7 +67,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         patch.setattr(demo, "open_image_set", lambda _: images)
         patch.setattr(demo, "train_tokenizer", keep_reads)
         patch.setattr(demo, "run_demo", keep_result)
-        assert main(["demo", "--out", str(folder), "--quiet"]) == 0
+        assert main(["demo", "--train", "--out", str(folder), "--quiet"]) == 0
     return Outcome(folder, out.getvalue(), results[0], trained_on)
 
 
