@@ -8,7 +8,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["AttentionBlock", "Downsample", "ResidualBlock", "Upsample", "stack_blocks"]
+__all__ = [
+    "AttentionBlock",
+    "Downsample",
+    "ResidualBlock",
+    "Upsample",
+    "stack_blocks",
+    "start_from_zero",
+]
 
 
 class ResidualBlock(nn.Module):
@@ -22,8 +29,7 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv_in = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv_out = nn.Conv2d(channels, channels, 3, padding=1)
-        for parameter in self.conv_out.parameters():
-            nn.init.zeros_(parameter)
+        start_from_zero(self.conv_out)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Refine features; the shape stays."""
@@ -45,8 +51,7 @@ class AttentionBlock(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.qkv = nn.Linear(channels, 3 * channels)
         self.out = nn.Linear(channels, channels)
-        for parameter in self.out.parameters():
-            nn.init.zeros_(parameter)
+        start_from_zero(self.out)
 
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h w"]:
         """Let every site look at every other."""
@@ -91,6 +96,16 @@ class Upsample(nn.Module):
     def forward(self, features: Float[Tensor, "b c h w"]) -> Float[Tensor, "b e h2 w2"]:
         """Split sites."""
         return F.pixel_shuffle(self.conv(features), 2)
+
+
+def start_from_zero(layer: nn.Module) -> None:
+    """Let a layer add nothing before it has learned what to add.
+
+    Args:
+        layer: all of its parameters become 0.
+    """
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 def stack_blocks(channels: int, count: int) -> nn.Sequential:

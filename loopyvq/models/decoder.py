@@ -7,7 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from loopyvq.models.blocks import AttentionBlock, Upsample, stack_blocks
+from loopyvq.models.blocks import AttentionBlock, Upsample, stack_blocks, start_from_zero
+from loopyvq.models.linear_path import linear_synthesis
 from loopyvq.models.patches import PatchTransform
 
 __all__ = ["Decoder"]
@@ -19,7 +20,8 @@ _SMALLEST_THRESHOLD = 1e-3
 class Decoder(nn.Module):
     """Refine and double until the sites are small patches, then unfold them into pixels.
 
-        z_q --1x1--> + length cue --> * and + threshold cue --> level n blocks --x2--> ... image
+        z_q --3x3--> + length cue --> * and + threshold cue --> level n blocks --x2--> ... image
+          └────────────────────────── linear path, if any ──────────────────────────────> +
 
     The cues tell the decoder how many tokens a site got and how coarse the whole image was made:
     a site of length 0 looks the same as a site that truly is zero without them.
@@ -32,6 +34,7 @@ class Decoder(nn.Module):
         attention: whether the coarsest level begins with self-attention.
         latent_dim: width of the latents.
         max_depth: largest length of a site.
+        linear_path: whether the network only adds to a linear transform of the latents.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Decoder(nn.Module):
         attention: bool,
         latent_dim: int,
         max_depth: int,
+        linear_path: bool = False,
     ) -> None:
         super().__init__()
         self.patches = PatchTransform(image_channels, patch_size)
@@ -60,6 +64,11 @@ class Decoder(nn.Module):
             levels += [Upsample(before, after), stack_blocks(after, blocks)]
         self.levels = nn.Sequential(*levels)
         self.head = nn.Conv2d(channels[0], self.patches.num_channels, 3, padding=1)
+        self.direct: nn.ConvTranspose2d | None = None
+        if linear_path:
+            factor = patch_size * 2 ** (len(channels) - 1)
+            self.direct = linear_synthesis(image_channels, factor, latent_dim)
+            start_from_zero(self.head)
 
     @torch.no_grad()
     def hold_threshold(self, threshold: float) -> None:
@@ -97,4 +106,5 @@ class Decoder(nn.Module):
         stretch, shift = self.threshold_cue(log_threshold).permute(0, 3, 1, 2).chunk(2, dim=1)
         features = self.stem(z_q) + seen * length
         features = features + seen * (stretch * features + shift)
-        return self.patches.unfold(self.head(self.levels(features)))
+        image = self.patches.unfold(self.head(self.levels(features)))
+        return image if self.direct is None else image + self.direct(z_q)

@@ -6,7 +6,8 @@ from itertools import pairwise
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from loopyvq.models.blocks import AttentionBlock, Downsample, stack_blocks
+from loopyvq.models.blocks import AttentionBlock, Downsample, stack_blocks, start_from_zero
+from loopyvq.models.linear_path import linear_analysis
 from loopyvq.models.patches import PatchTransform
 
 __all__ = ["Encoder"]
@@ -16,6 +17,7 @@ class Encoder(nn.Module):
     """Fold small patches into frequencies, then refine and halve until one site is left per latent.
 
         image --patches--> level 0 blocks --/2--> level 1 blocks --/2--> ... --1x1--> z_e
+          └────────────────────────── linear path, if any ──────────────────────────> +
 
     Args:
         image_channels: 1 or 3, or the number of labels.
@@ -24,6 +26,7 @@ class Encoder(nn.Module):
         blocks: residual blocks per level.
         attention: whether the last level ends in self-attention.
         latent_dim: width of the latents.
+        linear_path: whether the network only adds to a linear transform of the patches.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Encoder(nn.Module):
         blocks: int,
         attention: bool,
         latent_dim: int,
+        linear_path: bool = False,
     ) -> None:
         super().__init__()
         self.patches = PatchTransform(image_channels, patch_size)
@@ -45,7 +49,13 @@ class Encoder(nn.Module):
             levels.append(AttentionBlock(channels[-1]))
         self.levels = nn.Sequential(*levels)
         self.head = nn.Conv2d(channels[-1], latent_dim, 1)
+        self.direct: nn.Conv2d | None = None
+        if linear_path:
+            factor = patch_size * 2 ** (len(channels) - 1)
+            self.direct = linear_analysis(image_channels, factor, latent_dim)
+            start_from_zero(self.head)
 
     def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
         """Encode images whose sides are multiples of the downsampling factor."""
-        return self.head(self.levels(self.stem(self.patches.fold(image))))
+        latents: Tensor = self.head(self.levels(self.stem(self.patches.fold(image))))
+        return latents if self.direct is None else latents + self.direct(image)

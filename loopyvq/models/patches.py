@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["PatchTransform"]
+__all__ = ["PatchTransform", "frequencies_by_size"]
 
 # Brightness, red against blue, green against both.
 _COLOUR_AXES = ((1.0, 1.0, 1.0), (1.0, 0.0, -1.0), (0.5, -1.0, 0.5))
@@ -63,6 +63,22 @@ class PatchTransform(nn.Module):
     def unfold(self, frequencies: Float[Tensor, "b e h w"]) -> Float[Tensor, "b c H W"]:
         """Invert `fold`."""
         return F.conv_transpose2d(frequencies, self.synthesis, stride=self.patch_size)
+
+
+def frequencies_by_size(
+    image_channels: int, patch_size: int
+) -> tuple[Float[Tensor, "e c p p"], Float[Tensor, " e"]]:
+    """Sort the frequencies of a patch by how much of a photograph they carry.
+
+    Args:
+        image_channels: 1 or 3 for images; else the number of labels of one-hot label maps.
+        patch_size: side of a patch, in pixels.
+
+    Returns:
+        Orthonormal patterns and the root mean squares of their coefficients, largest first.
+    """
+    sizes, order = _typical_sizes(image_channels, patch_size).sort(descending=True, stable=True)
+    return _basis(image_channels, patch_size)[order], sizes
 
 
 def _basis(image_channels: int, patch_size: int) -> Float[Tensor, "e c p p"]:

@@ -42,6 +42,9 @@ class TokenizerConfig:
         encoder_blocks: residual blocks per level of the encoder.
         decoder_blocks: residual blocks per level of the decoder.
         attention: self-attention over all sites at the coarsest level, in both networks.
+        linear_path: latents begin as the largest frequencies of their patches, and images as the
+            inverse of that, both to be trained; the networks add what they learn. Far better
+            images at high rates for the same training.
         quantizer: the loop.
     """
 
@@ -52,6 +55,7 @@ class TokenizerConfig:
     encoder_blocks: int = 2
     decoder_blocks: int = 2
     attention: bool = False
+    linear_path: bool = False
     quantizer: LoopConfig = field(default_factory=LoopConfig)
 
     def __post_init__(self) -> None:
@@ -308,6 +312,7 @@ def _encoder_of(config: AnyTokenizerConfig) -> nn.Module:
         config.encoder_blocks,
         config.attention,
         config.quantizer.codebook_dim,
+        config.linear_path,
     )
 
 
@@ -328,4 +333,5 @@ def _decoder_of(config: AnyTokenizerConfig) -> nn.Module:
         config.attention,
         config.quantizer.codebook_dim,
         config.quantizer.max_depth,
+        config.linear_path,
     )
