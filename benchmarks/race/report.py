@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from loopyvq.evaluation.rd_curves import bd_rate, compare, quality_at
+from loopyvq.evaluation.rd_curves import bd_rate, compare, cut_to_rates, quality_at
 from loopyvq.evaluation.rd_points import RdPoint, systems_of
 
 __all__ = ["RANGE", "RATES", "Run", "best_of", "plot", "table"]
@@ -125,7 +125,8 @@ def _byte_ratios(
     """Give the bytes needed more on each image, in per cent, averaged over the seeds."""
     found = defaultdict(list)
     for image, ours, theirs in _pairs(runs, name, reference):
-        percent = bd_rate(_within(ours, measure), _within(theirs, measure), measure)
+        cut = [cut_to_rates(curve, RANGE, measure) for curve in (ours, theirs)]
+        percent = bd_rate(*cut, measure)
         if percent is not None:
             found[image].append(percent)
     return {image: float(np.mean(values)) for image, values in found.items()}
@@ -146,13 +147,3 @@ def _pairs(
             if system == name
         ]
     return pairs
-
-
-def _within(curve: Sequence[RdPoint], measure: str) -> list[RdPoint]:
-    """Cut a curve to the range of rates, its ends read off between their neighbours."""
-    kept = [point for point in curve if RANGE[0] <= point.rate_bpp <= RANGE[1]]
-    for rate in RANGE:
-        quality = quality_at(curve, rate, measure)
-        if quality is not None:
-            kept.append(curve[0]._replace(rate_bpp=rate, **{measure: quality}))
-    return kept

@@ -13,12 +13,12 @@ all entries, such as --run.steps 3000.
 
 import argparse
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from entries import Entry, fitted, trained
-from files import curves_of
+from files import READINGS, curves_of
 from report import Run, best_of, plot, table
 from torch import Tensor
 
@@ -60,7 +60,7 @@ def main() -> None:
             points: list[RdPoint] = []
             for entry in entries:
                 folder = models[entry.name, seed]
-                points += measured(entry.name, folder, test, arguments.limit)
+                points += measured(entry.name, folder, test, arguments)
             runs.append(Run(seed, points))
         names = [
             name
@@ -70,31 +70,35 @@ def main() -> None:
         report(runs, best_of(runs, names), test, arguments.out)
 
 
-def measured(name: str, folder: Path, test: str, limit: int | None) -> list[RdPoint]:
+def measured(name: str, folder: Path, test: str, arguments: argparse.Namespace) -> list[RdPoint]:
     """Measure all files of a model, except for images that were measured before."""
     kept, found = folder / f"{Path(test).stem}.csv", dict[str, list[RdPoint]]()
     for point in points_from_csv(kept.read_text("utf-8")) if kept.is_file() else []:
         found.setdefault(point.image, []).append(point)
     codec = Codec.load(folder)
     images = open_image_set(test, channels=codec.tokenizer.config.image_channels)
-    some = dict(islice(images.images(), limit))
+    some = dict(islice(images.images(), arguments.limit))
     with FreshReader() as reader:
         for image_name, image in some.items():
             if image_name not in found:
-                found[image_name] = list(_points(codec, name, folder, image_name, image, reader))
+                files = curves_of(codec, name, folder, image, arguments.readings)
+                found[image_name] = list(_points(files, folder, image_name, image, reader))
                 everything = [point for points in found.values() for point in points]
                 write_atomically(kept, points_to_csv(everything).encode())
     return [point for image_name in some for point in found[image_name]]
 
 
 def _points(
-    codec: Codec, name: str, folder: Path, image_name: str, image: Tensor, reader: FreshReader
+    files: Iterable[tuple[str, str, bytes]],
+    folder: Path,
+    image_name: str,
+    image: Tensor,
+    reader: FreshReader,
 ) -> Iterator[RdPoint]:
     """Write, decode and measure all files of an image."""
-    fixed_depth = codec.tokenizer.config.quantizer.threshold == 0
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "image.lvq"
-        for curve, setting, data in curves_of(codec, name, folder, fixed_depth, image):
+        for curve, setting, data in files:
             file.write_bytes(data)
             decoded = reader.read(folder, file)
             yield measure_point(curve, setting, image_name, len(data), decoded, image)
@@ -123,6 +127,9 @@ def _parse() -> tuple[argparse.Namespace, list[str]]:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N test images")
+    parser.add_argument(
+        "--readings", nargs="+", choices=READINGS, default=READINGS, help="curves (default: all)"
+    )
     parser.add_argument("--table-images", type=int, default=200, metavar="N")
     parser.add_argument("--out", type=Path, default=Path("runs/race"))
     arguments, words = parser.parse_known_args()
