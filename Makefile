@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-gpu lint format docs bench-tokenizer bench-quantizer bench-peers bench-prior bench-prior-speed bench-rd bench-vqgan race clean
+.PHONY: help demo demo-train test test-slow test-gpu lint format docs bench-tokenizer bench-quantizer bench-peers bench-prior bench-prior-speed bench-rd bench-vqgan race results dist check-dist clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,8 +19,11 @@ help: ## list the targets
 	$(PIP) --editable '.[$*]'
 	@touch $@
 
-demo: .stamps/demo ## train for two minutes on sample photographs and show where the tokens go
+demo: .stamps/samples,fast ## compress sample photographs with the model in the box, beside JPEG and WebP (1 min)
 	$(BIN)/loopyvq demo --out runs/demo
+
+demo-train: .stamps/demo ## train for two minutes on sample photographs and show where the tokens go
+	$(BIN)/loopyvq demo --train --out runs/demo-train
 
 lint: .stamps/dev ## check format, style, types and the layers
 	$(BIN)/ruff format --check .
@@ -76,5 +79,16 @@ race: .stamps/demo ## race variable length against fixed depth at equal bytes (n
 bench-vqgan: .stamps/train ## time one training step of taming's own code against ours (10 min; needs TAMING, a checkout)
 	$(BIN)/python benchmarks/vqgan_step/run.py --taming $(TAMING)
 
+results: .stamps/demo ## measure the model in the box and write docs/results.md (needs TEST; AGAINST, OPTIONS)
+	$(BIN)/python benchmarks/results/run.py --test $(TEST) $(foreach entry,$(AGAINST),--against $(entry)) $(OPTIONS)
+
+dist: .stamps/dev ## build the wheel and the source archive into dist
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+
+check-dist: dist ## check what dist holds, install the wheel into an empty environment and use it there (1 min)
+	$(BIN)/python tools/check_dist.py dist
+	$(BIN)/python tools/try_wheel.py dist --constraints constraints.txt
+
 clean: ## remove everything that was made
-	rm -rf $(VENV) .venv-peers .stamps runs docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .stamps runs dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,7 +31,7 @@ __all__ = [
     "unspell",
 ]
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 _HOMES = {
     "CONTINUE": "tokens",

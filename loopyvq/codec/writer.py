@@ -55,7 +55,7 @@ class ImageWriter:
         mode: str,
         tune: str = DEFAULT_TUNE,
     ) -> None:
-        self._importance = site_importance(pixels, tokenizer.config.downsampling, tune)
+        self.importance = site_importance(pixels, tokenizer.config.downsampling, tune)
         self.latents = latents_in_tiles(
             tokenizer, with_channels(pixels, tokenizer.config.image_channels)
         )
@@ -88,7 +88,7 @@ class ImageWriter:
         quantizer = self._tokenizer.quantizer
         tables = self._tables if self._mode == "context" else None
         found = bounded_tokens(
-            quantizer, self.latents, threshold, stop, bound, min_length, tables, self._importance
+            quantizer, self.latents, threshold, stop, bound, min_length, tables, self.importance
         )
         return Written(found, self._file(found, noted))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from loopyvq.evaluation.rd_points import RdPoint
 
-__all__ = ["Interval", "bd_quality", "bd_rate", "compare", "quality_at"]
+__all__ = ["Interval", "bd_quality", "bd_rate", "compare", "cut_to_rates", "quality_at"]
 
 _SAMPLES = 100
 
@@ -114,6 +114,33 @@ def bd_quality(
         for curve in curves
     )
     return float((ours - theirs).mean())
+
+
+def cut_to_rates(
+    points: Sequence[RdPoint], rates: tuple[float, float], measure: str
+) -> list[RdPoint]:
+    """Keep the part of one image's curve that lies between two rates.
+
+    Args:
+        points: of one system and image.
+        rates: bits per pixel, the smaller one first.
+        measure: one of `MEASURES`; only this one and the rate are right at the ends that are new.
+
+    Returns:
+        The points between, and the curve's own ends there, read off between their neighbours.
+
+    Example:
+        >>> ends = [RdPoint("a", "", "x", 1, rate, rate * 100, 0.0, 0.0) for rate in (0.1, 0.4)]
+        >>> [(point.rate_bpp, point.psnr_db) for point in cut_to_rates(ends, (0.2, 1.0), "psnr_db")]
+        [(0.4, 40.0), (0.2, 25.0)]
+    """
+    kept = [point for point in points if rates[0] <= point.rate_bpp <= rates[1]]
+    for rate in rates:
+        quality = quality_at(points, rate, measure)
+        if quality is not None:
+            value = -quality if measure == "lpips" else quality
+            kept.append(RdPoint(**points[0]._asdict() | {"rate_bpp": rate, measure: value}))
+    return kept
 
 
 def compare(values: Sequence[float], seed: int = 0, draws: int = 2000) -> Interval:

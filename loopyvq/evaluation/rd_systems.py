@@ -10,13 +10,19 @@ from torch import Tensor
 
 from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE
-from loopyvq.coding import read_container, write_container
+from loopyvq.codec.token_pieces import payloads_of
+from loopyvq.codec.weighing import weighed_tokens
+from loopyvq.codec.writer import ImageWriter
+from loopyvq.coding import Chunk, read_container, write_container
+from loopyvq.errors import ConfigError
 from loopyvq.quantize import LoopQuantizer
 
 __all__ = ["THRESHOLDS", "Reading", "files_of"]
 
 THRESHOLDS = (1.2, 0.74, 0.5, 0.36, 0.27, 0.2, 0.15, 0.1, 0.07, 0.045)
 """From the coarsest images to the finest that a small model reaches."""
+# Price of a bit at fixed depth, as a share of the mean squared error: the best of .01, .02, .05.
+_BIT_PRICE = 0.02
 
 
 class Reading(NamedTuple):
@@ -30,6 +36,8 @@ class Reading(NamedTuple):
         stop: when a site has enough tokens, one of `loopyvq.codec.bound.STOP_RULES`.
         bound: whether the files promise their threshold at every site.
         tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`.
+        priced: at fixed depth, whether codes are chosen by what they cost in context, which gives
+            it what ``in_context`` gives a variable length.
     """
 
     name: str
@@ -39,6 +47,7 @@ class Reading(NamedTuple):
     stop: str = "rate_distortion"
     bound: bool = False
     tune: str = DEFAULT_TUNE
+    priced: bool = False
 
 
 def files_of(
@@ -55,9 +64,12 @@ def files_of(
         Settings and files, each decodable on its own.
 
     Raises:
-        ConfigError: the model has no such stop rule.
+        ConfigError: the model has no such stop rule, or no tables to take prices from.
     """
     writer = codec.writer(image, tune=reading.tune)
+    if reading.fixed_depth and reading.priced:
+        yield from _priced_files(codec, writer)
+        return
     if reading.fixed_depth:
         header, chunks = read_container(writer.write(0.0, "threshold", False).data)
         for turns in range(1, len(chunks) + 1):
@@ -66,6 +78,23 @@ def files_of(
         return
     for threshold in reading.thresholds:
         yield f"{threshold:g}", writer.write(threshold, reading.stop, reading.bound).data
+
+
+def _priced_files(codec: Codec, writer: ImageWriter) -> Iterator[tuple[str, bytes]]:
+    """Give every site 1, 2, ... tokens, each turn's codes chosen anew for so many."""
+    quantizer, tables = codec.tokenizer.quantizer, codec.tables
+    if tables is None:
+        raise ConfigError("codes are priced with the model's tables: fit them with loopyvq tables")
+    header, _ = read_container(writer.write(0.0, "threshold", False).data)
+    for turns in range(1, quantizer.max_depth + 1):
+        start = quantizer.encode(writer.latents, 0.0, turns)
+        error = (writer.latents - quantizer.decode(start)) / quantizer.sigma
+        price = _BIT_PRICE * float(error.square().sum(dim=-1).mean()) / writer.importance
+        found = weighed_tokens(quantizer, writer.latents, tables, start, price, may_stop=False)
+        payloads = payloads_of(found, quantizer.codebook_size, "context", tables)
+        chunks = [Chunk("tokens", payload) for payload in payloads]
+        told = header._replace(num_chunks=len(chunks), threshold=_cue(quantizer, turns))
+        yield f"{turns} turns", write_container(told, chunks)
 
 
 def _cue(quantizer: LoopQuantizer, turns: int) -> float:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from loopyvq.evaluation.rd_curves import bd_quality, bd_rate, compare, quality_at
+from loopyvq.evaluation.rd_curves import bd_quality, bd_rate, compare, cut_to_rates, quality_at
 from loopyvq.evaluation.rd_points import RdPoint
 
 
@@ -46,6 +46,25 @@ def test_quality_at_equal_bytes():
     assert bd_quality(curve(0.5), curve(1.0), most_bpp=0.2) == pytest.approx(5)
     assert bd_quality(curve(0.5), curve(1.0), most_bpp=0.09) is None
     assert bd_quality([], curve(1.0)) is None
+
+
+def test_a_curve_is_cut_between_its_points():
+    points = curve(1.0)
+    rates = sorted(point.rate_bpp for point in points)
+    middle = math.sqrt(rates[0] * rates[1])
+    cut = cut_to_rates(points, (middle, rates[-1] * 2), "psnr_db")
+    assert sorted(point.rate_bpp for point in cut) == pytest.approx([middle, *rates[1:]])
+    assert quality_at(cut, middle, "psnr_db") == pytest.approx(
+        quality_at(points, middle, "psnr_db")
+    )
+    assert (
+        cut_to_rates(points, (1e-6, 1e-5), "psnr_db")
+        == cut_to_rates([], (1.0, 2.0), "psnr_db")
+        == []
+    )
+    worse = [point._replace(lpips=0.4 - 0.01 * i) for i, point in enumerate(points)]
+    ends = cut_to_rates(worse, (middle, middle), "lpips")
+    assert ends[0].lpips == pytest.approx(0.395)
 
 
 def test_less_lpips_is_better():

@@ -7,7 +7,7 @@ from loopyvq.codec import Codec
 from loopyvq.coding import read_container
 from loopyvq.errors import ConfigError
 from loopyvq.evaluation.rd_systems import Reading, files_of
-from tests.codec.conftest import make_image, make_tokenizer
+from tests.codec.conftest import make_image, make_tables, make_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +37,19 @@ def test_a_fixed_depth_gives_every_site_the_same_number_of_tokens(codec):
     # The decoder is told of coarse images that they are.
     cues = [read_container(data).header.threshold for data in files.values()]
     assert cues == sorted(cues, reverse=True)
+
+
+def test_codes_at_a_fixed_depth_may_be_priced(codec):
+    image = make_image(40, 48)
+    priced = Reading("a", Path("a"), fixed_depth=True, priced=True)
+    with pytest.raises(ConfigError, match="loopyvq tables"):
+        dict(files_of(codec, image, priced))
+    fitted = Codec(codec.tokenizer, make_tables(codec.tokenizer))
+    found = dict(files_of(fitted, image, priced))
+    plain = dict(files_of(fitted, image, priced._replace(priced=False)))
+    assert list(found) == list(plain)
+    assert len(found["4 turns"]) < len(plain["4 turns"])
+    for name, data in found.items():
+        lengths = fitted.decode_sites(data).tokens.lengths
+        assert torch.equal(lengths, torch.full_like(lengths, int(name.split()[0])))
+        assert read_container(data).header.threshold == read_container(plain[name]).header.threshold
