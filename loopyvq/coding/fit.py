@@ -13,11 +13,11 @@ from loopyvq.coding.turns import CodedTokens, plane_of_turn, stop_share_of
 
 __all__ = ["fit_tables"]
 
-_LARGEST_WIDTH = 16
+_LARGEST_WIDTH = 24
 # A coordinate of this many root mean squares is as large as the features can tell.
 _CODEBOOK_RMS = 1024
 _GAIN_UNIT = 256
-_HIDDEN = (72, 48, 28)
+_HIDDEN = (144, 96, 64)
 _SMOOTHING = 32.0
 
 

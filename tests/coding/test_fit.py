@@ -24,7 +24,7 @@ def test_fitted_tables_make_like_tokens_smaller(tables):
 def test_a_wide_codebook_is_turned_to_its_main_axes():
     codebook = np.random.default_rng(0).normal(size=(5, 40))
     tables = fit_tables([make_tokens((4, 4), 2, 5, 0)], codebook, np.ones(2), epochs=1)
-    assert tables.codebook.shape == (5, 16)
+    assert tables.codebook.shape == (5, 24)
 
 
 def test_without_examples_there_are_still_tables():
