@@ -176,7 +176,7 @@ def _draw(
     from loopyvq.models.prior.base import Request
 
     source = model.source
-    if source.symbols:
+    if source.symbols or source.box_classes:
         raise ConfigError(
             f"{arguments.prior} wants a map for every image: draw with `loopyvq sample "
             f"--condition` and evaluate the folder of images"

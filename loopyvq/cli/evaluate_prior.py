@@ -6,20 +6,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopyvq.cli.options import add_device, add_strict, open_device
+from loopyvq.cli.wishes import known_as_trained
 
 if TYPE_CHECKING:
     from loopyvq.data import Sample
     from loopyvq.data.conditioned import ConditionedImages
+    from loopyvq.data.token_source import TokenSource
     from loopyvq.evaluation.prior_bits import PriorBits
-    from loopyvq.pretokenize import ImageTokens
+    from loopyvq.pretokenize import ImageTokens, KnownConfig
+
+TAKES_OPTIONS = True
 
 _EXAMPLES = """\
 examples:
   loopyvq evaluate prior runs/prior --data photos/
   loopyvq evaluate prior runs/prior --data train.zip --held-out 0.05 --csv bits.csv
+  loopyvq evaluate prior runs/facades --data facades.zip --condition.half right \\
+      --condition.labels.palette cmp_facades
 
 This is a report: a network of floats is no portable entropy coder, as its last digits depend on
-the batch size and the processor. Files are coded with integer tables (loopyvq compress).
+the batch size and the processor. Files are coded with integer tables (loopyvq compress). A prior
+with a condition is told it: dotted options and tokenizer as for `loopyvq pretokenize`.
 """
 _SHOWN = 20
 
@@ -45,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="of the images that the prior was trained on only those it never saw: the "
         "validation_share of the training (default: all images)",
     )
+    parser.add_argument(
+        "--condition-tokenizer", default="", metavar="MODEL", help="as for `loopyvq pretokenize`"
+    )
+    parser.add_argument("--condition-cells", type=int, default=1, metavar="N", help="the same")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N")
     parser.add_argument("--csv", metavar="FILE", help="write one line per image")
@@ -67,9 +78,11 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     if not 0 <= arguments.held_out <= 1:
         raise ConfigError(f"--held-out must be within 0..1, got {arguments.held_out}")
     device = open_device(arguments.device)
-    to_tokens, images, file = _open(arguments)
+    to_tokens, images, file = _open(arguments, options)
     prior: Any = load_prior(arguments.prior, device)
     to_tokens.tokenizer.to(device)
+    if to_tokens.known.tokenizer is not None:
+        to_tokens.known.tokenizer.to(device)
     tables = load_tables(file)
     found: list[PriorBits] = []
     with tqdm(total=len(images), unit="image", leave=False, disable=None) as bar:
@@ -86,25 +99,35 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         write_atomically(Path(arguments.csv), _csv(found).encode())
 
 
-def _open(arguments: argparse.Namespace) -> "tuple[ImageTokens, ConditionedImages, Path]":
+def _open(
+    arguments: argparse.Namespace, options: Sequence[str]
+) -> "tuple[ImageTokens, ConditionedImages, Path]":
     """Open the images as the prior knows them, and what makes tokens of them."""
     import torch
 
-    from loopyvq.checkpoint import load_tokenizer_of, prior_file, prior_source, tokenizer_file
-    from loopyvq.data import ConditionDataConfig, Subset, open_conditioned_set
+    from loopyvq.checkpoint import (
+        load_tokenizer,
+        load_tokenizer_of,
+        prior_file,
+        prior_source,
+        tokenizer_file,
+    )
+    from loopyvq.data import Subset, open_conditioned_set
     from loopyvq.data.conditioned import ConditionedImages
     from loopyvq.data.token_draws import is_held_out
     from loopyvq.errors import ConfigError
-    from loopyvq.pretokenize import ImageTokens, Known, KnownConfig, StopRule
+    from loopyvq.pretokenize import ImageTokens, Known, StopRule
 
     source = prior_source(arguments.prior)
-    if source is None or source.condition not in ("none", "class"):
+    if source is None:
         raise ConfigError(
-            f"{arguments.prior} needs more than images: bits are measured for priors without a "
-            f"condition and for those of classes"
+            f"{arguments.prior} was converted and does not know its images: bits are measured for "
+            f"priors that loopyvq trained"
         )
+    config = _known(arguments, options, source)
+    told = config.data
     tokenizer = load_tokenizer_of(arguments.prior, arguments.tokenizer)
-    told = ConditionDataConfig(kind="class" if source.condition == "class" else "none")
+    second = load_tokenizer(config.tokenizer) if config.tokenizer else None
     channels = tokenizer.config.image_channels
     images = open_conditioned_set(arguments.data, told, channels=channels, strict=arguments.strict)
     if told.kind == "class" and images.class_names != source.class_names:
@@ -117,13 +140,25 @@ def _open(arguments: argparse.Namespace) -> "tuple[ImageTokens, ConditionedImage
         numbers = is_held_out(torch.tensor(numbers), arguments.held_out).nonzero()[:, 0].tolist()
     images = Subset(images, numbers[: arguments.limit])
     stop = StopRule(source.threshold, source.max_depth)
-    known = Known(KnownConfig(told), tokenizer.config.downsampling)
+    known = Known(config, tokenizer.config.downsampling, second)
     hint = source.tokenizer_file(prior_file(arguments.prior).parent)
     return (
         ImageTokens(tokenizer, stop, known),
         ConditionedImages(images, source.height, told),
         tokenizer_file(arguments.tokenizer or hint),
     )
+
+
+def _known(
+    arguments: argparse.Namespace, options: Sequence[str], source: "TokenSource"
+) -> "KnownConfig":
+    """Read what the prior is told of the images."""
+    from loopyvq.errors import ConfigError
+
+    if options and source.condition in ("none", "class"):
+        raise ConfigError(f"unknown option {options[0]} (see loopyvq evaluate prior --help)")
+    tokenizer, cells = arguments.condition_tokenizer, arguments.condition_cells
+    return known_as_trained(arguments.prior, source, options, tokenizer, cells)
 
 
 def _batches(images: "ConditionedImages", batch_size: int) -> "Iterator[tuple[list[str], Sample]]":

@@ -25,6 +25,9 @@ examples:
   loopyvq pretokenize runs/facades --data facades.zip --size 256 --condition segmentation \\
       --condition.half right --condition.labels.palette cmp_facades \\
       --condition.labels.num_labels 12 --out shards/facades
+  loopyvq pretokenize runs/facades --data facades.zip --size 256 --condition boxes \\
+      --condition.half right --condition.labels.palette cmp_facades \\
+      --condition.labels.num_labels 12 --condition.boxes.num_boxes 16 --out shards/boxes
   loopyvq pretokenize runs/first --data photos/ --size 256 --condition edges \\
       --condition-tokenizer runs/edges --out shards/edges
 

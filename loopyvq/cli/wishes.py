@@ -1,7 +1,7 @@
 """What shall be drawn, from the words of the command line."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from loopyvq.errors import ConfigError
@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from loopyvq.conditions import Condition
+    from loopyvq.data.token_source import TokenSource
     from loopyvq.generation import ImagePrior
     from loopyvq.models.prior.base import Request
     from loopyvq.pretokenize import KnownConfig
 
-__all__ = ["add_wishes", "read_known", "wanted_classes", "wished_request"]
+__all__ = ["add_wishes", "known_as_trained", "read_known", "wanted_classes", "wished_request"]
 
 _PREFIX = "--condition."
 
@@ -28,6 +29,13 @@ def add_wishes(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME",
         help="a class by name or number; may be repeated (default: all in turn)",
+    )
+    known.add_argument(
+        "--box",
+        dest="boxes",
+        action="append",
+        metavar="CLASS,TOP,LEFT,BOTTOM,RIGHT",
+        help="a thing by its number and where it is, in shares of the image; may be repeated",
     )
     known.add_argument(
         "--condition", metavar="IMAGES", help="images, or label maps, that tell the condition"
@@ -89,14 +97,17 @@ def wished_request(
         ValueError: the size cannot be.
     """
     from loopyvq.data import open_image_set
-    from loopyvq.generation import lengths_of_picture, told_places
+    from loopyvq.generation import lengths_of_picture, told_boxes, told_places
     from loopyvq.models.prior.base import Request
 
     grid = model.grid_of(size)
-    condition = told_places(model, grid, count)._replace(classes=classes)
+    boxes = told_boxes(model.source, arguments.boxes or (), count).boxes
+    condition = told_places(model, grid, count)._replace(classes=classes, boxes=boxes)
+    if arguments.condition and arguments.boxes:
+        raise ConfigError("--condition tells of boxes what --box says by hand: give one of both")
     if arguments.condition:
         told = _told(arguments, options, model, size, count)
-        condition = condition._replace(symbols=told.symbols)
+        condition = condition._replace(symbols=told.symbols, boxes=told.boxes)
     elif options:
         raise ConfigError(f"unknown option {options[0]} (see loopyvq sample --help)")
     painted = None
@@ -107,7 +118,12 @@ def wished_request(
 
 
 def read_known(
-    kind: str, options: Sequence[str], tokenizer: str, cells: int, maps: str = ""
+    kind: str,
+    options: Sequence[str],
+    tokenizer: str,
+    cells: int,
+    maps: str = "",
+    defaults: Mapping[str, object] | None = None,
 ) -> "KnownConfig":
     """Read how a condition is written in its files.
 
@@ -117,6 +133,7 @@ def read_known(
         tokenizer: the model whose codes tell it, if there is one.
         cells: labels along a site's side.
         maps: where the maps are, if the options do not say.
+        defaults: what holds of the condition where the options do not say.
 
     Returns:
         The config.
@@ -134,10 +151,55 @@ def read_known(
     words = [
         f"--{word.removeprefix(_PREFIX)}" if word.startswith("--") else word for word in options
     ]
-    values = {"kind": kind}
+    values = {**(defaults or {}), "kind": kind}
     if maps and not any(word.startswith(("--half", "--maps")) for word in words):
         values["maps"] = maps
     return KnownConfig(parse_config(ConditionDataConfig, values, words), tokenizer, cells)
+
+
+def known_as_trained(
+    prior: str,
+    source: "TokenSource",
+    options: Sequence[str],
+    tokenizer: str,
+    cells: int,
+    maps: str = "",
+) -> "KnownConfig":
+    """Read how a condition is written in files, which is told to a prior as at its training.
+
+    Args:
+        prior: its path, beside which the tokenizer of its condition is looked for.
+        source: what it was trained on.
+        options: as for `read_known`.
+        tokenizer: the model whose codes tell the condition; empty: the one of the training.
+        cells: labels along a site's side.
+        maps: where the maps are, if the options do not say.
+
+    Returns:
+        The config.
+
+    Raises:
+        ConfigError: an option is unknown, or contradicts what the prior was trained on.
+    """
+    from loopyvq.checkpoint import prior_file
+    from loopyvq.config import config_to_dict
+
+    if not tokenizer and source.condition_path:
+        tokenizer = str(prior_file(prior).parent / source.condition_path)
+    if not source.box_classes:
+        return read_known(source.condition, options, tokenizer, cells, maps)
+    trained = {
+        "labels": {"num_labels": source.box_classes},
+        "boxes": config_to_dict(source.boxes),
+    }
+    known = read_known(source.condition, options, tokenizer, cells, maps, trained)
+    labels = known.data.labels.num_labels
+    if known.data.boxes != source.boxes or labels != source.box_classes:
+        raise ConfigError(
+            f"{prior} knows boxes as it was trained on them, of {source.box_classes} labels: leave "
+            f"out --condition.boxes and --condition.labels.num_labels"
+        )
+    return known
 
 
 def _told(
@@ -148,18 +210,21 @@ def _told(
     count: int,
 ) -> "Condition":
     """Read the maps that tell the condition."""
-    from loopyvq.checkpoint import prior_file
     from loopyvq.generation import maps_of_images
 
     source = model.source
-    if not source.symbols:
+    if not source.symbols and not source.box_classes:
         raise ConfigError(
             f"{arguments.prior} was trained without a map as its condition: leave --condition out"
         )
-    tokenizer = arguments.condition_tokenizer
-    if not tokenizer and source.condition_path:
-        tokenizer = str(prior_file(arguments.prior).parent / source.condition_path)
     # Label maps may come alone: then they stand for the images as well.
-    maps = arguments.condition if source.condition in ("segmentation", "depth") else ""
-    known = read_known(source.condition, options, tokenizer, arguments.condition_cells, maps)
+    has_maps = source.condition in ("segmentation", "boxes", "depth")
+    known = known_as_trained(
+        arguments.prior,
+        source,
+        options,
+        arguments.condition_tokenizer,
+        arguments.condition_cells,
+        arguments.condition if has_maps else "",
+    )
     return maps_of_images(arguments.condition, known, model, size, count)

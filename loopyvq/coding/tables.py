@@ -21,7 +21,7 @@ class Tables(NamedTuple):
     """What encoder and decoder must share for the modes ``static`` and ``context``.
 
     Attributes:
-        codebook: the codes, of at most 16 coordinates, scaled and rounded.
+        codebook: the codes, of at most 24 coordinates, scaled and rounded.
         gains: what each turn multiplies them with, in units of 1/256.
         weights: how often each code, and the dummy behind them, comes: per turn and share of stops.
         networks: one per turn.

@@ -2,6 +2,7 @@
 
 from loopyvq.data.archive import TarImages, ZipImages
 from loopyvq.data.base import EncodedImageSet, ImageSet
+from loopyvq.data.boxes import BoxConfig, box_in_steps, boxes_of
 from loopyvq.data.conditioned import (
     ConditionedDraws,
     ConditionedImages,
@@ -34,6 +35,7 @@ __all__ = [
     "DATASETS",
     "MAX_PIXELS",
     "PALETTES",
+    "BoxConfig",
     "BrokenImageError",
     "ConditionDataConfig",
     "ConditionedDraws",
@@ -57,6 +59,8 @@ __all__ = [
     "TarImages",
     "TrainingDraws",
     "ZipImages",
+    "box_in_steps",
+    "boxes_of",
     "cached",
     "condition_of",
     "decode_image",

@@ -54,7 +54,7 @@ def open_conditioned_set(
         if config.kind == "class":
             _require_classes(images, source)
         return images
-    reader = LabelReader(config.labels) if config.kind == "segmentation" else read_depth
+    reader = LabelReader(config.labels) if config.has_labels else read_depth
     if config.half != "none":
         files = _files(source, strict)
         return SideBySideImages(files, config.half, reader, channels)

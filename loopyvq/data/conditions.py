@@ -1,7 +1,7 @@
 """Conditions: what a model may be told of an image, and where it comes from.
 
 from the name of its folder   class
-from a file beside it         segmentation, depth
+from a file beside it         segmentation, boxes, depth
 from its own pixels           edges, low_resolution
 from where a crop lies        coordinates
 """
@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from loopyvq.data.boxes import BoxConfig, boxes_of
 from loopyvq.data.coordinates import pixel_index, row_and_column
 from loopyvq.data.decoding import to_float
 from loopyvq.data.edges import canny_edges, sobel_edges
@@ -31,13 +32,15 @@ class ConditionDataConfig:
 
     Attributes:
         kind: ``none``; ``class``: the name of an image's folder; ``segmentation``: a label map;
-            ``depth``: a depth map; ``edges`` and ``low_resolution``: made of the image itself;
-            ``coordinates``: where the crop lies in the whole image.
-        maps: where the maps are (segmentation, depth): any source of images, in which a map has
-            the name of its image but for the suffix.
-        half: the half of each picture in which its map is (segmentation, depth), if it is not in a
-            file of its own.
-        labels: how label maps are written (segmentation).
+            ``boxes``: boxes around the pieces of a label map; ``depth``: a depth map; ``edges`` and
+            ``low_resolution``: made of the image itself; ``coordinates``: where the crop lies in
+            the whole image.
+        maps: where the maps are (segmentation, boxes, depth): any source of images, in which a map
+            has the name of its image but for the suffix.
+        half: the half of each picture in which its map is (segmentation, boxes, depth), if it is
+            not in a file of its own.
+        labels: how label maps are written (segmentation, boxes).
+        boxes: which pieces get a box (boxes).
         edges: ``sobel`` or ``canny``, see `sobel_edges` and `canny_edges`.
         edge_sigma: blur before canny, in pixels.
         factor: how many times smaller along each side (low_resolution).
@@ -49,11 +52,12 @@ class ConditionDataConfig:
     """
 
     kind: Literal[
-        "none", "class", "segmentation", "depth", "edges", "low_resolution", "coordinates"
+        "none", "class", "segmentation", "boxes", "depth", "edges", "low_resolution", "coordinates"
     ] = "none"
     maps: str = ""
     half: Literal["none", "left", "right"] = "none"
     labels: LabelMapConfig = field(default_factory=LabelMapConfig)
+    boxes: BoxConfig = field(default_factory=BoxConfig)
     edges: Literal["sobel", "canny"] = "sobel"
     edge_sigma: float = 2.0
     factor: int = 4
@@ -75,7 +79,12 @@ class ConditionDataConfig:
     @property
     def has_maps(self) -> bool:
         """Whether every image needs a map."""
-        return self.kind in ("segmentation", "depth")
+        return self.has_labels or self.kind == "depth"
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether that map is one of labels."""
+        return self.kind in ("segmentation", "boxes")
 
 
 class Sample(NamedTuple):
@@ -84,8 +93,9 @@ class Sample(NamedTuple):
     Attributes:
         image: in [-1, 1].
         condition: by kind: ``none``: empty; ``class``: its number; ``segmentation``: the label of
-            every pixel, ``S S``; ``depth``, ``edges``: one plane in [-1, 1]; ``low_resolution``:
-            an image in [-1, 1]; ``coordinates``: planes in [0, 1].
+            every pixel, ``S S``; ``boxes``: see `boxes_of`, ``n 5``; ``depth``, ``edges``: one
+            plane in [-1, 1]; ``low_resolution``: an image in [-1, 1]; ``coordinates``: planes in
+            [0, 1].
     """
 
     image: Float[Tensor, "c S S"]
@@ -160,8 +170,10 @@ def sample_of(
         condition = counted(height, width, place, size)
     elif plane is None:
         condition = condition_of(crop, config)
-    elif config.kind == "segmentation":
-        condition = cut_labels(plane, place, size).long()
+    elif config.has_labels:
+        labels = cut_labels(plane, place, size)
+        # Of the crop and not of the whole map: then crops and mirrors cannot disagree with them.
+        condition = boxes_of(labels, config.boxes) if config.kind == "boxes" else labels.long()
     else:
         condition = to_float(cut(plane[None], place, size))
     return Sample(to_float(crop), condition)

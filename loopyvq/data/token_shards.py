@@ -89,6 +89,9 @@ class ShardPlan:
         values.pop("data")
         for hint in ("tokenizer_path", "condition_path"):
             values["source"].pop(hint)
+        if not self.source.box_classes:  # so shards that are older than boxes keep their name
+            for name in ("box_classes", "boxes"):
+                values["source"].pop(name)
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,8 +1,9 @@
 """Where tokens come from: the tokenizer, the grid, the stop rule, what is known of the images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from loopyvq.data.boxes import BoxConfig
 from loopyvq.errors import ConfigError
 
 __all__ = ["TokenSource"]
@@ -28,6 +29,8 @@ class TokenSource:
         class_names: of the classes; empty where they have none.
         symbols: number of symbols of the map that is known; 0 where there is none.
         condition_path: the tokenizer that made that map, a hint like ``tokenizer_path``.
+        box_classes: number of classes of boxes; 0 where there are none.
+        boxes: how they were put around things.
     """
 
     tokenizer: str = ""
@@ -45,6 +48,8 @@ class TokenSource:
     class_names: tuple[str, ...] = ()
     symbols: int = 0
     condition_path: str = ""
+    box_classes: int = 0
+    boxes: BoxConfig = field(default_factory=BoxConfig)
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -56,8 +61,8 @@ class TokenSource:
                 f"lengths must be within 0..max_depth up to 255, got {self.min_length}"
                 f"..{self.max_depth}"
             )
-        if not self.threshold >= 0 or min(self.classes, self.symbols) < 0:
-            raise ConfigError("threshold, classes and symbols must be 0 or more")
+        if not self.threshold >= 0 or min(self.classes, self.symbols, self.box_classes) < 0:
+            raise ConfigError("threshold, classes, symbols and box_classes must be 0 or more")
         if self.class_names and len(self.class_names) != self.classes:
             raise ConfigError(f"{self.classes} classes cannot have {len(self.class_names)} names")
 

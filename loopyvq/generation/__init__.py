@@ -12,6 +12,7 @@ from loopyvq.generation.known_images import (
 )
 from loopyvq.generation.painting import Film, encode_like, paint
 from loopyvq.generation.rejection import Jury
+from loopyvq.generation.told_boxes import told_boxes
 from loopyvq.generation.windows import Windows, generate_by_windows
 
 __all__ = [
@@ -32,5 +33,6 @@ __all__ = [
     "open_image_prior",
     "paint",
     "places_of",
+    "told_boxes",
     "told_places",
 ]

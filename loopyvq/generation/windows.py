@@ -134,7 +134,7 @@ def generate_by_windows(
     """
     places = windows.places(request.grid)
     boxes = request.condition.boxes if request.condition is not None else None
-    if len(places) > 1 and boxes is not None:
+    if len(places) > 1 and boxes is not None and bool((boxes[..., 0] >= 0).any()):
         raise ValueError("boxes belong to a whole image: they cannot be cut into windows")
     canvas = Canvas(request)
     for number, place in enumerate(places):

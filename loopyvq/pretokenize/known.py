@@ -3,6 +3,7 @@
 class ------------------------------------------> classes
 coordinates ----mean of each site---------------> places
 segmentation ---most frequent label of a cell---> symbols
+boxes ------------------------------------------> boxes
 anything else --another tokenizer, one turn-----> symbols
 """
 
@@ -44,7 +45,7 @@ class KnownConfig:
                 f"{kind} must be told in codes: name a model that was trained on such images as "
                 f"the tokenizer of the condition"
             )
-        if self.tokenizer and kind in ("none", "class", "coordinates"):
+        if self.tokenizer and kind in ("none", "class", "boxes", "coordinates"):
             raise ConfigError(f"{kind} is told as it is: leave out the tokenizer of the condition")
         if kind == "coordinates" and self.data.places != "row_column":
             raise ConfigError("a prior is told coordinates as row_column")
@@ -90,6 +91,11 @@ class Known:
             return self.tokenizer.quantizer.codebook_size + 1
         return self.config.data.labels.num_labels if self._kind == "segmentation" else 0
 
+    @property
+    def num_box_classes(self) -> int:
+        """Count the classes of boxes that a prior must know; 0 where there are none."""
+        return self.config.data.labels.num_labels if self._kind == "boxes" else 0
+
     def __call__(self, sample: Sample) -> Condition:
         """Say what is known of a batch.
 
@@ -102,6 +108,8 @@ class Known:
         given = sample.condition
         if self._kind == "class":
             return Condition(classes=given)
+        if self._kind == "boxes":
+            return Condition(boxes=given)
         if self._kind == "coordinates":
             height, width = (-(-side // self.downsampling) for side in sample.image.shape[2:])
             mean = F.adaptive_avg_pool2d(given, (height, width))

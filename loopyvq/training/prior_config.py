@@ -99,6 +99,8 @@ class PriorTrainingConfig:
             classes=source.classes,
             symbols=source.symbols,
             places=source.condition == "coordinates",
+            box_classes=source.box_classes,
+            box_bins=source.boxes.bins,
         )
         known = {
             "codebook_size": source.codebook_size,

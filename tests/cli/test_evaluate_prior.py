@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from loopyvq.data.token_draws import is_held_out
+from tests.cli.test_boxes import HALF, LABELS, pairs  # noqa: F401
 from tests.cli.test_pretokenize import squares  # noqa: F401
 from tests.training.prior_tokens import TINY_PRIOR
 
@@ -70,3 +71,21 @@ def test_other_classes_and_lost_tokenizers_are_named(run, prior, workspace, squa
     code, _, err = run("evaluate", "prior", moved, "--data", squares, "--limit", "0")
     assert code == 2
     assert "--limit" in err
+
+
+def test_a_prior_of_label_maps_is_told_them(run, prior, workspace, pairs, tmp_path):  # noqa: F811
+    words = ("pretokenize", workspace / "run", "--data", pairs, "--out", tmp_path / "shards",
+             "--size", 32, "--condition", "segmentation", *HALF, *LABELS)  # fmt: skip
+    assert run(*words)[0] == 0
+    words = ("train", "prior", prior / "tiny.yaml", "--data", tmp_path / "shards", "--quiet")
+    assert run(*words, "--out", tmp_path / "run")[0] == 0
+    words = ("evaluate", "prior", tmp_path / "run", "--data", pairs)
+    code, out, err = run(*words, *HALF, *LABELS)
+    assert code == 0, err
+    assert "10 images: " in out
+    code, _, err = run(*words)
+    assert code == 2
+    assert "segmentation needs either maps" in err
+    code, _, err = run("evaluate", "prior", prior / "run", "--data", pairs, "--flavour", "1")
+    assert code == 2
+    assert "unknown option --flavour" in err

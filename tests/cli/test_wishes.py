@@ -1,6 +1,8 @@
 import pytest
 
-from loopyvq.cli.wishes import read_known
+from loopyvq.cli.wishes import known_as_trained, read_known
+from loopyvq.data import BoxConfig
+from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 
 
@@ -24,3 +26,25 @@ def test_options_of_something_else():
         read_known("segmentation", ["--half", "right"], "", 1)
     with pytest.raises(ConfigError, match="colour"):
         read_known("segmentation", ["--condition.colour", "red"], "", 1)
+
+
+def test_boxes_are_read_as_the_prior_knows_them():
+    boxes = BoxConfig(num_boxes=4, bins=32)
+    source = TokenSource(condition="boxes", box_classes=12, boxes=boxes)
+    words = ["--condition.half", "right", "--condition.labels.palette", "cmp_facades"]
+    data = known_as_trained("prior", source, words, "", 1, "facades.zip").data
+    assert (data.boxes, data.half, data.maps) == (boxes, "right", "")
+    assert (data.labels.num_labels, data.labels.palette) == (12, "cmp_facades")
+    for more in (["--condition.boxes.bins", "64"], ["--condition.labels.num_labels", "13"]):
+        with pytest.raises(ConfigError, match=r"leave out --condition\.boxes"):
+            known_as_trained("prior", source, [*words, *more], "", 1)
+
+
+def test_other_conditions_are_read_with_their_tokenizer(tmp_path):
+    (tmp_path / "best.safetensors").touch()
+    source = TokenSource(condition="edges", symbols=17, condition_path="../edges.safetensors")
+    path = str(tmp_path / "best.safetensors")
+    known = known_as_trained(path, source, ["--condition.edge_sigma", "3"], "", 1)
+    assert known.tokenizer == str(tmp_path / "../edges.safetensors")
+    assert known.data.edge_sigma == 3
+    assert known_as_trained(path, source, [], "mine", 1).tokenizer == "mine"

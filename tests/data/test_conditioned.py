@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -5,6 +7,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from loopyvq.data import (
+    BoxConfig,
     ConditionDataConfig,
     ConditionedDraws,
     ConditionedImages,
@@ -12,6 +15,7 @@ from loopyvq.data import (
     LabelMapConfig,
     Sample,
     TrainingDraws,
+    boxes_of,
     cached,
     open_conditioned_set,
     open_label_maps,
@@ -71,6 +75,19 @@ def test_two_places_and_two_halves_are_the_same(scenes):
     for index in (0, 7, 39):
         assert torch.equal(one[index].image, other[index].image)
         assert torch.equal(one[index].condition, other[index].condition)
+
+
+def test_boxes_stay_with_their_pixels(scenes):
+    """Every box bounds a piece of the image that was cut out, mirrored or not."""
+    boxes = BoxConfig(num_boxes=64, bins=8)
+    config = dataclasses.replace(segmentation(scenes), kind="boxes", boxes=boxes)
+    draws = draws_of(scenes, config)
+    for index in range(40):
+        image, found = draws[index]
+        seen = ((image[0] + 1) * 12.75).round().to(torch.uint8)
+        assert torch.equal(found, boxes_of(seen, boxes))
+    batch = next(iter(DataLoader(draws, batch_size=5)))
+    assert batch.condition.shape == (5, 64, 5)
 
 
 def test_crops_are_those_without_condition(scenes):

@@ -2,8 +2,15 @@ import pytest
 import torch
 
 from loopyvq.config import config_to_dict, parse_config
-from loopyvq.data import ConditionDataConfig, condition_of, sample_of, to_float
-from loopyvq.data.transforms import CropPlace, cut
+from loopyvq.data import (
+    BoxConfig,
+    ConditionDataConfig,
+    boxes_of,
+    condition_of,
+    sample_of,
+    to_float,
+)
+from loopyvq.data.transforms import CropPlace, cut, cut_labels
 from loopyvq.errors import ConfigError
 
 IMAGE = torch.randint(256, (3, 20, 30), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
@@ -12,7 +19,7 @@ PLACES = [CropPlace(3, 5, 8), CropPlace(3, 5, 8, True), CropPlace(2, 9, 16), Cro
 
 
 def of(kind, **options):
-    if kind in ("segmentation", "depth"):
+    if kind in ("segmentation", "boxes", "depth"):
         options = {"half": "right", **options}
     return ConditionDataConfig(kind=kind, **options)
 
@@ -21,6 +28,7 @@ def of(kind, **options):
     ("options", "message"),
     [
         ({"kind": "segmentation"}, "needs either maps"),
+        ({"kind": "boxes"}, "boxes needs either maps"),
         ({"kind": "depth", "maps": "x", "half": "left"}, "give one of both"),
         ({"factor": 0}, "factor"),
         ({"edge_sigma": 0.0}, "edge_sigma"),
@@ -46,6 +54,7 @@ def test_the_config_is_read_from_words_and_written():
         (of("none"), (0,), torch.int64),
         (of("class"), (), torch.int64),
         (of("segmentation"), (8, 8), torch.int64),
+        (of("boxes"), (16, 5), torch.int64),
         (of("depth"), (1, 8, 8), torch.float32),
         (of("edges"), (1, 8, 8), torch.float32),
         (of("low_resolution", factor=2), (3, 8, 8), torch.float32),
@@ -74,6 +83,14 @@ def test_maps_are_cut_with_the_image(place):
         if kind == "segmentation":
             condition = to_float(condition[None].to(torch.uint8))
         assert torch.equal(condition[0], image[0])
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_boxes_are_those_of_the_crop_and_not_of_the_whole_map(place):
+    config = of("boxes", boxes=BoxConfig(num_boxes=70, bins=8))
+    found = sample_of(torch.cat([IMAGE, PLANE[None]]), place, 8, config).condition
+    assert torch.equal(found, boxes_of(cut_labels(PLANE, place, 8), config.boxes))
+    assert found[0, 0] >= 0
 
 
 def test_made_of_the_crop_itself():

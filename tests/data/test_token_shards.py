@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loopyvq.conditions import Condition
+from loopyvq.data.boxes import BoxConfig
 from loopyvq.data.token_batch import PackedTokens
 from loopyvq.data.token_shards import (
     ShardPlan,
@@ -114,6 +115,22 @@ def test_the_digest_names_the_tokens_and_not_the_places(tmp_path):
 def test_plans_out_of_range_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         dataclasses.replace(PLAN, **changes)
+
+
+def test_boxes_come_back_and_name_the_plan(tmp_path):
+    assert PLAN.digest == "062ed7e80e458ead"  # of shards that are older than boxes
+    unused = dataclasses.replace(SOURCE, boxes=BoxConfig(num_boxes=3))
+    assert dataclasses.replace(PLAN, source=unused).digest == PLAN.digest
+    source = dataclasses.replace(unused, condition="boxes", box_classes=300)
+    plan = dataclasses.replace(PLAN, source=source)
+    other = dataclasses.replace(source, boxes=BoxConfig(num_boxes=2))
+    assert len({PLAN.digest, plan.digest, dataclasses.replace(plan, source=other).digest}) == 3
+    boxes = torch.tensor([[[299, 0, 5, 63, 9], [-1, 0, 0, 0, 0]], [[-1, 0, 0, 0, 0]] * 2])
+    packed = PackedTokens.pack(random_tokens(0, images=2), Condition(boxes=boxes))
+    write_shard(shard_path(tmp_path, 0), plan, packed, torch.arange(2))
+    again, _ = read_shard(shard_path(tmp_path, 0), plan)
+    assert again.condition.boxes.dtype == torch.int16
+    assert torch.equal(again.select([1, 0]).condition.boxes, boxes.flip(0))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

@@ -132,6 +132,8 @@ def test_boxes_need_the_whole_image():
     assert generate(prior, Request((4, 4), 1, condition)).lengths.shape == (1, 4, 4)
     with pytest.raises(ValueError, match="boxes belong to a whole image"):
         generate(prior, Request((4, 6), 1, condition))
+    none = Condition(boxes=torch.full((1, 1, 5), -1).clamp(torch.tensor([-1, 0, 0, 0, 0])))
+    assert generate(prior, Request((4, 6), 1, none)).lengths.shape == (1, 4, 6)
 
 
 def test_every_window_gets_its_share_of_the_length_budget(prior):

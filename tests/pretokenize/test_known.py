@@ -52,6 +52,14 @@ def test_the_most_frequent_label_of_a_cell_counts():
         Known(KnownConfig(LABELS, cells=3), 8)(sample(labels))
 
 
+def test_boxes_are_told_as_they_are():
+    known = Known(KnownConfig(dataclasses.replace(LABELS, kind="boxes")), 8)
+    boxes = torch.tensor([[[4, 0, 0, 63, 63], [-1, 0, 0, 0, 0]]])
+    assert torch.equal(known(sample(boxes)).boxes, boxes)
+    assert (known.num_box_classes, known.num_symbols) == (5, 0)
+    assert Known(KnownConfig(LABELS), 8).num_box_classes == 0
+
+
 def test_other_conditions_are_told_in_codes(tiny_config):
     torch.manual_seed(0)
     second = Tokenizer(dataclasses.replace(tiny_config, image_channels=1)).eval()
@@ -70,6 +78,8 @@ def test_what_does_not_go_together_is_refused(tiny_config):
         KnownConfig(ConditionDataConfig(kind="edges"))
     with pytest.raises(ConfigError, match="class is told as it is"):
         KnownConfig(ConditionDataConfig(kind="class"), tokenizer="model")
+    with pytest.raises(ConfigError, match="boxes is told as it is"):
+        KnownConfig(dataclasses.replace(LABELS, kind="boxes"), tokenizer="model")
     with pytest.raises(ConfigError, match="as row_column"):
         KnownConfig(ConditionDataConfig(kind="coordinates", places="index"))
     with pytest.raises(ConfigError, match="cells"):

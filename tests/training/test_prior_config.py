@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from loopyvq.data import BoxConfig
 from loopyvq.errors import ConfigError
 from loopyvq.models.priors import PRIORS
 from loopyvq.training import PriorTrainingConfig
@@ -24,6 +25,10 @@ def test_the_sizes_follow_from_the_tokens(kind):
     assert config.prior_for(mapped).condition.places
     labels = dataclasses.replace(SOURCE, condition="edges", symbols=17, classes=0, class_names=())
     assert config.prior_for(labels).condition.symbols == 17
+    boxed = dataclasses.replace(SOURCE, box_classes=12, boxes=BoxConfig(bins=32))
+    told = config.prior_for(boxed).condition
+    assert (told.box_classes, told.box_bins) == (12, 32)
+    assert sizes.condition.box_classes == 0
 
 
 @pytest.mark.parametrize(
