@@ -8,33 +8,13 @@ many tokens each site has.
 """
 
 import argparse
-import io
 from pathlib import Path
 
-import torch
-from PIL import Image
-
 from loopyvq import Codec
-from loopyvq.data import open_image_set, to_pil
+from loopyvq.data import decode_image, open_image_set, to_pil
+from loopyvq.evaluation.equal_bytes import fitting_files
 from loopyvq.metrics.distortion import measure_distortion
 from loopyvq.pictures import length_map, sheet
-
-
-def best_jpeg(image: torch.Tensor, num_bytes: int) -> bytes:
-    """Write the best JPEG of at most so many bytes; if there is none, the smallest."""
-    files = []
-    for quality in range(1, 96):
-        stream = io.BytesIO()
-        to_pil(image).save(stream, "JPEG", quality=quality, optimize=True)
-        files.append(stream.getvalue())
-    fitting = [data for data in files if len(data) <= num_bytes]
-    return fitting[-1] if fitting else min(files, key=len)
-
-
-def pixels(data: bytes) -> torch.Tensor:
-    with Image.open(io.BytesIO(data)) as picture:
-        flat = torch.frombuffer(bytearray(picture.convert("RGB").tobytes()), dtype=torch.uint8)
-        return flat.reshape(picture.height, picture.width, 3).permute(2, 0, 1)
 
 
 def main() -> None:
@@ -47,8 +27,8 @@ def main() -> None:
     image = images.read(2 if options.image == "samples" else 0)
     codec = Codec.load("photo-f8")
     data = codec.compress(image, options.threshold, stop="in_context", bound=False)
-    jpeg = best_jpeg(image, len(data))
-    shown = {"loopyvq": (data, codec.decompress(data)), "JPEG": (jpeg, pixels(jpeg))}
+    jpeg = fitting_files("jpeg", image, [len(data)])[0].data
+    shown = {"loopyvq": (data, codec.decompress(data)), "JPEG": (jpeg, decode_image(jpeg, "JPEG"))}
     for name, (file, decoded) in shown.items():
         found = measure_distortion(decoded, image)
         print(f"{name}: {len(file)} bytes, {found.psnr_db:.2f} dB, MS-SSIM {found.ms_ssim:.3f}")
