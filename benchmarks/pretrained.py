@@ -1,13 +1,14 @@
 """Make a model that comes with the package from a trained one.
 
-    python benchmarks/pretrained.py photo-f8 --model runs/bench-tokenizer/loop \
-        --data caltech101_more.zip --test kodak.zip
+    loopyvq train tokenizer configs/small.yaml --data photos.zip --out runs/photo-f8
+    python benchmarks/pretrained.py photo-f8 --model runs/photo-f8 --data photos.zip --test kodak.zip
 
 Rounds the weights to bfloat16, drops what only training needs, fits entropy tables to images and
 writes the file that `loopyvq models` lists; then prints what its files are like, for its card.
 """
 
 import argparse
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from loopyvq.metrics.distortion import measure_distortion
 from loopyvq.pretrained import PRETRAINED
 from loopyvq.tensor_file import write_tensors
 
-THRESHOLDS = (0.5, 0.3, 0.2, 0.13, 0.09, 0.06)
+THRESHOLDS = (0.4, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05)
 STOP = "in_context"
 
 
@@ -45,13 +46,13 @@ def some(images: ImageSet, limit: int) -> list[torch.Tensor]:
     return [image for _, image in Subset(images, sorted(order.tolist())).images()]
 
 
-def report(path: Path, images: ImageSet) -> None:
+def report(path: Path, images: ImageSet, limit: int | None) -> None:
     """Print real sizes and distortions, means over images."""
     codec = Codec.load(path)
     print("| threshold | bits/pixel | PSNR dB | SSIM | MS-SSIM |\n|---:|---:|---:|---:|---:|")
     for threshold in THRESHOLDS:
         rows = []
-        for _, image in images.images():
+        for _, image in islice(images.images(), limit):
             data = codec.compress(image, threshold, stop=STOP, bound=False)
             found = measure_distortion(codec.decompress(data), image)
             rate = 8 * len(data) / (image.shape[1] * image.shape[2])
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="images to fit the tables to")
     parser.add_argument("--test", help="images to measure")
     parser.add_argument("--limit", type=int, default=400, help="images to fit to")
+    parser.add_argument("--test-limit", type=int, metavar="N", help="measure the first N images")
     options = parser.parse_args()
     path = PRETRAINED[options.name].weights
     rounded(options.model, path)
@@ -76,7 +78,7 @@ def main() -> None:
     save_tables(path, tables)
     print(f"{path.name}: {path.stat().st_size:,} bytes")
     if options.test:
-        report(path, open_image_set(options.test))
+        report(path, open_image_set(options.test), options.test_limit)
 
 
 if __name__ == "__main__":

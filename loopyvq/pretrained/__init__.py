@@ -42,8 +42,13 @@ PRETRAINED = {
     for model in (
         Pretrained(
             "photo-f8",
-            "photographs, one site per 8 x 8 pixels, 0.55 M parameters",
+            "photographs, one site per 8 x 8 pixels, 0.6 M parameters",
             "Caltech-101 (CC BY 4.0)",
+        ),
+        Pretrained(
+            "small-f4",
+            "images of 32 to 128 pixels, one site per 4 x 4 pixels, 0.9 M parameters",
+            "Caltech-101 (CC BY 4.0) and EuroSAT (MIT)",
         ),
     )
 }

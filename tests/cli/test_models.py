@@ -15,4 +15,4 @@ def test_a_card_is_shown(capsys):
 
 def test_an_unknown_model_is_named(capsys):
     assert main(["models", "photo-f9"]) == 2
-    assert "there is no model photo-f9; there are photo-f8" in capsys.readouterr().err
+    assert "there is no model photo-f9; there are photo-f8, small-f4" in capsys.readouterr().err
