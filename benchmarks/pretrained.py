@@ -1,7 +1,7 @@
 """Make a model that comes with the package from a trained one.
 
     loopyvq train tokenizer configs/small.yaml --data photos.zip --out runs/photo-f8
-    python benchmarks/pretrained.py photo-f8 --model runs/photo-f8 --data photos.zip --test kodak.zip
+    python benchmarks/pretrained.py photo-f8 --model runs/photo-f8 --data more.zip --test kodak.zip
 
 Rounds the weights to bfloat16, drops what only training needs, fits entropy tables to images and
 writes the file that `loopyvq models` lists; then prints what its files are like, for its card.

@@ -12,8 +12,8 @@ from loopyvq.evaluation.rd_systems import Reading, files_of
 
 __all__ = ["READINGS", "curves_of"]
 
-# Mean lengths at which a loop is read, before codes are weighed: about .04 to .9 bit/pixel.
-_LENGTHS = (0.5, 1.0, 1.6, 2.4, 3.4, 4.5, 5.8, 7.0, 8.5)
+# Mean lengths at which a loop is read, before codes are weighed, which leaves fewer tokens.
+_LENGTHS = (0.6, 1.2, 2.0, 3.0, 4.2, 5.6, 7.2, 9.0, 11.0)
 _DROPPED = "uniform tail drop"
 # Of a loop: stop rule and tune; of a fixed depth: the same tunes for codes that are priced.
 _RULES = {
