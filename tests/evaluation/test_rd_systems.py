@@ -40,8 +40,8 @@ def test_a_fixed_depth_gives_every_site_the_same_number_of_tokens(codec):
 
 
 def test_codes_at_a_fixed_depth_may_be_priced(codec):
-    image = make_image(40, 48)
-    priced = Reading("a", Path("a"), fixed_depth=True, priced=True)
+    image = make_image(96, 112)
+    priced = Reading("a", Path("a"), fixed_depth=True, priced=True, tune="psnr")
     with pytest.raises(ConfigError, match="loopyvq tables"):
         dict(files_of(codec, image, priced))
     fitted = Codec(codec.tokenizer, make_tables(codec.tokenizer))
