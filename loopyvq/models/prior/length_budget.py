@@ -5,7 +5,7 @@ import math
 __all__ = ["LengthBudget"]
 
 _STRENGTH = 6.0
-_LEARNING = 0.5
+_LEARNING = 2.5
 _LIMIT = 8.0
 
 
