@@ -1,5 +1,6 @@
 """The codes and how they learn: by averages or by gradients, with dead codes brought back."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -7,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from loopyvq.ops.distributed import gather_rows_over_ranks, sum_over_ranks
+from loopyvq.quantize.supports import keep_largest, support_of_codes
 
 __all__ = ["Assignments", "Codebook"]
 
@@ -56,6 +58,8 @@ class Codebook(nn.Module):
         decay: share of the old average that is kept in one update, in ``[0, 1)``.
         revive_below: a code used less than this share of the mean usage is replaced by a residual
             of the current batch; 0 never does.
+        supports: how many entries of a code may differ from zero, for equal shares of the codes;
+            empty for all. The averages are those of full codes, so the entries may change.
 
     References:
         Van den Oord, Vinyals and Kavukcuoglu, "Neural Discrete Representation Learning", 2017,
@@ -72,12 +76,21 @@ class Codebook(nn.Module):
     pending_mass: Tensor
     pending_sums: Tensor
 
-    def __init__(self, size: int, dim: int, update: str, decay: float, revive_below: float) -> None:
+    def __init__(
+        self,
+        size: int,
+        dim: int,
+        update: str,
+        decay: float,
+        revive_below: float,
+        supports: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.update_kind = update
         self.decay = decay
         self.revive_below = revive_below
-        weight = torch.randn(size, dim) / dim**0.5
+        self.support = support_of_codes(supports, size) if supports else None
+        weight = keep_largest(torch.randn(size, dim) / dim**0.5, self.support)
         if update == "gradient":
             self.weight = nn.Parameter(weight)
         else:
@@ -110,14 +123,14 @@ class Codebook(nn.Module):
         """Replace all codes; the averages start anew from them.
 
         Args:
-            codes: finite, of the codebook's shape.
+            codes: finite, of the codebook's shape; they lose entries that they may not have.
 
         Raises:
             ValueError: the shape differs or a value is not finite.
         """
         if codes.shape != self.weight.shape or not bool(codes.isfinite().all()):
             raise ValueError(f"codes must be finite and of shape {tuple(self.weight.shape)}")
-        self.weight.copy_(codes)
+        self.weight.copy_(keep_largest(codes, self.support))
         for average in (self.usage, self.mass, self.sums):
             average.zero_()
         self.initialised.fill_(True)
@@ -150,7 +163,7 @@ class Codebook(nn.Module):
             self._fade(self.sums, sums, kept)
             heavy = (self.mass > _LEAST_MASS).unsqueeze(1)
             average = self.sums / self.mass.clamp(min=_LEAST_MASS).unsqueeze(1)
-            self.weight.copy_(torch.where(heavy, average, self.weight))
+            self.weight.copy_(keep_largest(torch.where(heavy, average, self.weight), self.support))
         self.updates += 1
         if self.revive_below > 0 and int(self.updates) % _REVIVAL_PERIOD == 0:
             self._revive(recent)
@@ -178,7 +191,8 @@ class Codebook(nn.Module):
         dead = dead[: len(candidates)]
         order = torch.randperm(len(candidates), generator=generator)[: len(dead)]
         codes = candidates[order.to(candidates.device)]
-        self.weight.index_copy_(0, dead, codes)
+        support = None if self.support is None else self.support[dead.cpu()]
+        self.weight.index_copy_(0, dead, keep_largest(codes, support))
         typical = self.mass.mean()
         self.usage.index_copy_(0, dead, self.usage.mean().expand(len(dead)))
         self.mass.index_copy_(0, dead, typical.expand(len(dead)))

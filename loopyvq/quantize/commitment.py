@@ -36,9 +36,10 @@ def commitment_and_codebook_loss(
     fixed = latents.detach()
     total, pull = torch.zeros_like(fixed), torch.zeros_like(fixed)
     commitment, codebook_loss = fixed.new_zeros(()), fixed.new_zeros(())
-    for turn in range(codes.shape[1]):
+    # Unbound at once: the gradient of `codebooks[turn]` would fill a tensor of all turns, each turn.
+    for turn, codebook in enumerate(codebooks.unbind(0)):
         emitted = (codes[:, turn] >= 0).unsqueeze(1)
-        step = codebooks[turn][codes[:, turn].clamp(min=0)] * emitted
+        step = codebook[codes[:, turn].clamp(min=0)] * emitted
         if codebooks.requires_grad:
             distance = (fixed - total - step) * emitted
             codebook_loss = codebook_loss + distance.square().sum()

@@ -15,6 +15,10 @@ class LoopConfig:
     Attributes:
         codebook_size: number of codes.
         codebook_dim: width of a code and of a latent.
+        code_supports: how many entries of a code may differ from zero, for equal shares of the
+            codes one after another, such as 2, 4, 8 and 16; empty for all entries of all codes.
+            Where latents are wide and turns many, codes of few entries leave less error
+            (residual; EMA or frozen).
         max_depth: most turns that a vector may take.
         min_length: turns that run even when the vector is close enough.
         first_codebook: whether the first turn has codes of its own, as many as the others share: a
@@ -49,6 +53,7 @@ class LoopConfig:
 
     codebook_size: int = 512
     codebook_dim: int = 12
+    code_supports: tuple[int, ...] = ()
     max_depth: int = 8
     min_length: int = 0
     first_codebook: bool = False
@@ -80,6 +85,18 @@ class LoopConfig:
         _require(in_depth, "min_length", "within 0..max_depth", self.min_length)
         in_depth = 0 <= self.first_dummy <= self.max_depth
         _require(in_depth, "first_dummy", "within 0..max_depth", self.first_dummy)
+        if not all(1 <= entries <= self.codebook_dim for entries in self.code_supports):
+            raise ConfigError(
+                f"code_supports must be within 1..codebook_dim = {self.codebook_dim}, got "
+                f"{', '.join(map(str, self.code_supports))}"
+            )
+        if self.code_supports and (
+            self.transform == "pull" or self.codebook_update == "gradient" or self.first_codebook
+        ):
+            raise ConfigError(
+                "code_supports need transform = residual, one codebook, and codebook_update = ema "
+                "or frozen"
+            )
         if self.first_codebook and (self.transform == "pull" or self.codebook_update != "frozen"):
             raise ConfigError(
                 "a first turn with codes of its own needs transform = residual and "

@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from loopyvq.quantize.codebook import Assignments
 from loopyvq.quantize.residual import Limits, residual_walk
+from loopyvq.quantize.supports import keep_largest
 
 __all__ = ["Fitted", "assignments_of", "fit_codes", "left_by_one_turn", "rows_of"]
 
@@ -67,7 +68,7 @@ def assignments_of(
         before, code = total[chosen], codes[chosen, turn]
         residuals.append(latents[chosen] - before)
         rows.append(torch.stack([code, torch.full_like(code, turn)]))
-        total = total.index_copy(0, chosen, before + codebooks[turn][code])
+        total.index_copy_(0, chosen, before + codebooks[turn][code])
     found, turns = torch.cat(rows, dim=1)
     return Assignments(torch.cat(residuals), found, gains[turns], turns)
 
@@ -83,6 +84,7 @@ def fit_codes(
     fit_gains: bool = False,
     dummies: bool = True,
     first_dummy: int = 0,
+    support: Int[Tensor, " k"] | None = None,
 ) -> Fitted:
     """Fit one codebook to all turns of the residual loop.
 
@@ -99,6 +101,7 @@ def fit_codes(
         fit_gains: whether to fit the gains as well.
         dummies: whether a turn may emit `CONTINUE`.
         first_dummy: the first turn that may.
+        support: how many entries each code may have; None for all.
 
     Returns:
         The codes and the gains.
@@ -110,6 +113,7 @@ def fit_codes(
         raise ValueError("fitting a codebook needs at least one vector, got none")
     latents = latents.float()
     codes = _distinct(_sample(latents, size, generator), latents, generator)
+    codes = keep_largest(codes, support)
     endless = Limits(
         latents.new_zeros(len(latents), dtype=torch.float64),
         torch.full((len(latents),), len(gains), device=latents.device),
@@ -124,7 +128,7 @@ def fit_codes(
         empty = (mass == 0).nonzero().squeeze(1)
         codes = sums / mass.clamp(min=torch.finfo(mass.dtype).tiny).unsqueeze(1)
         codes[empty] = _sample(found.residuals / found.gains[:, None], len(empty), generator)
-        codes = _distinct(codes, latents, generator)
+        codes = keep_largest(_distinct(codes, latents, generator), support)
         if fit_gains:
             gains = _least_squares_gains(found, codes, gains)
     return Fitted(codes, gains)

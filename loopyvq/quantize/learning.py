@@ -55,6 +55,7 @@ class LearningLoop(Quantizer):
             config.codebook_update,
             config.ema_decay,
             config.revive_below,
+            config.code_supports,
         )
         self.first_codes: Tensor | None
         first_codes = torch.zeros_like(self.codebook.weight) if config.first_codebook else None
@@ -179,6 +180,7 @@ class LearningLoop(Quantizer):
             fit_gains=self.gains.learned,
             dummies=is_residual and self.config.dummies,
             first_dummy=self.config.first_dummy,
+            support=self.codebook.support,
         )
         self.codebook.set(copy_from_first_rank(fitted.codes))
         if self.gains.learned:

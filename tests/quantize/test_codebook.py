@@ -164,3 +164,26 @@ def test_the_only_code_has_the_price_one(usage):
     codebook = Codebook(1, 1, "ema", 0.99, 0.0)
     codebook.usage.fill_(usage)
     assert codebook.prices().tolist() == [1.0]
+
+
+def test_averages_are_of_full_codes_where_codes_have_few_entries():
+    codebook = Codebook(1, 2, "ema", 0.5, 0.0, supports=(1,))
+    codebook.set(torch.tensor([[2.0, 1.0]]))
+    assert codebook.weight.tolist() == [[2.0, 0.0]]
+    news = Assignments(
+        torch.tensor([[1.0, 4.0]]), torch.tensor([0]), torch.ones(1), torch.tensor([0])
+    )
+    learn(codebook, news)
+    assert codebook.weight.tolist() == [[0.0, 2.0]]
+    learn(codebook, news)
+    assert codebook.weight.tolist() == [[0.0, 3.0]]
+
+
+def test_revived_codes_have_few_entries():
+    codebook = Codebook(2, 3, "ema", 0.99, 0.1, supports=(2,))
+    codebook.set(torch.tensor([[1.0, 0.0, 0.0], [50.0, 0.0, 0.0]]))
+    news = Assignments(
+        torch.tensor([[1.0, 2.0, -3.0]]), torch.tensor([0]), torch.ones(1), torch.tensor([0])
+    )
+    learn(codebook, news, times=10)
+    assert codebook.weight[1].tolist() == [0.0, 2.0, -3.0]

@@ -63,3 +63,23 @@ def test_a_first_codebook_belongs_to_a_residual_loop_that_is_frozen(options):
     with pytest.raises(ConfigError, match="needs transform = residual and codebook_update = froz"):
         LoopConfig(first_codebook=True, **options)
     assert LoopConfig(first_codebook=True, codebook_update="frozen").max_depth == 8
+
+
+@pytest.mark.parametrize("supports", [(0,), (2, 13), (-1,)])
+def test_codes_cannot_have_more_entries_than_they_are_wide(supports):
+    with pytest.raises(ConfigError, match=r"code_supports must be within 1\.\.codebook_dim = 12"):
+        LoopConfig(code_supports=supports)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"transform": "pull"},
+        {"codebook_update": "gradient"},
+        {"first_codebook": True, "codebook_update": "frozen"},
+    ],
+)
+def test_codes_of_few_entries_need_averages_and_sums(options):
+    with pytest.raises(ConfigError, match="code_supports need transform = residual"):
+        LoopConfig(code_supports=(2,), **options)
+    assert LoopConfig(code_supports=(2,)).code_supports == (2,)
