@@ -18,7 +18,7 @@ def commitment_and_codebook_loss(
 
     The commitment compares the latents with each partial sum of codes; the codebook loss compares
     each residual with its code, with the gradient on the code and on its gain. Turn by turn, so
-    that no tensor of all turns is made.
+    that no tensor of all turns is made, and over the rows that have not ended.
 
     Args:
         latents: in units of the scale, with gradient.
@@ -33,20 +33,34 @@ def commitment_and_codebook_loss(
         count. The second is 0 where the codebooks have no gradient.
     """
     count = torch.where(count > 0, count, 1)
+    # Longest first, so that the rows that are still going are the first ones in every turn.
+    order, going = _longest_first(ran)
+    latents, codes, ran = latents[order], codes[order], ran[order]
     fixed = latents.detach()
     total, pull = torch.zeros_like(fixed), torch.zeros_like(fixed)
     commitment, codebook_loss = fixed.new_zeros(()), fixed.new_zeros(())
-    # Unbound at once: the gradient of `codebooks[turn]` would fill a tensor of all turns, each turn.
-    for turn, codebook in enumerate(codebooks.unbind(0)):
-        emitted = (codes[:, turn] >= 0).unsqueeze(1)
-        step = codebook[codes[:, turn].clamp(min=0)] * emitted
+    # Unbound: the gradient of each `codebooks[turn]` would fill a tensor of all turns.
+    for turn, (codebook, rows) in enumerate(zip(codebooks.unbind(0), going, strict=True)):
+        code, before = codes[:rows, turn], total[:rows]
+        emitted = (code >= 0).unsqueeze(1)
+        step = codebook[code.clamp(min=0)] * emitted
         if codebooks.requires_grad:
-            distance = (fixed - total - step) * emitted
+            distance = (fixed[:rows] - before - step) * emitted
             codebook_loss = codebook_loss + distance.square().sum()
-        total = total + step.detach()
-        left = (fixed - total) * ran[:, turn].unsqueeze(1)
+        total[:rows] = before + step.detach()
+        left = (fixed[:rows] - total[:rows]) * ran[:rows, turn].unsqueeze(1)
         commitment = commitment + left.square().sum()
-        pull += left
+        pull[:rows] += left
     # The sum of squares is known, and so is its gradient: 2 pull.
     commitment = commitment + (2 * pull * (latents - fixed)).sum()
     return commitment / count, codebook_loss / count
+
+
+def _longest_first(ran: Bool[Tensor, "n l"]) -> tuple[Int[Tensor, " n"], list[int]]:
+    """Sort rows by their last turn, and count how many are still going in each turn."""
+    turns = torch.arange(ran.shape[1], device=ran.device)
+    last = torch.where(ran, turns + 1, 0).amax(dim=1)
+    order = last.argsort(descending=True, stable=True)
+    if torch.compiler.is_compiling() or ran.is_cuda:  # where looking at a value costs more
+        return order, [ran.shape[0]] * ran.shape[1]
+    return order, (last.unsqueeze(1) > turns).sum(dim=0).tolist()

@@ -46,6 +46,8 @@ class TokenizerTrainingConfig:
         run: steps, batches, hardware, intervals.
         rate_weight: weight of a differentiable rate, times the squared threshold, as in
             ``D + lambda(threshold) R``; 0 leaves it out. It keeps the sites' energies apart.
+        rate_by_entry: whether every entry of a latent counts in that rate by its own energy, which
+            gathers the energy in few entries.
         scale_weight: weight of the squared logarithm of the latents' root-mean-square norm. The
             quantizer measures in units of that norm, so nothing else holds it: without this term
             it doubled about every 165 steps (docs/experiments.md, 2026-11-20).
@@ -61,6 +63,7 @@ class TokenizerTrainingConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     run: RunConfig = field(default_factory=RunConfig)
     rate_weight: float = 0.0
+    rate_by_entry: bool = False
     scale_weight: float = 1.0
     cue_dropout: float = 0.1
     num_validation: int = 16
@@ -174,7 +177,8 @@ class TokenizerTask:
         if config.rate_weight > 0:
             scaled = result.latents.float() / quantizer.sigma.clone()
             limit = budget.threshold.clamp(min=1e-3)
-            per_image = gaussian_rate_bits(scaled, limit).mean(dim=(1, 2), keepdim=True)
+            bits = gaussian_rate_bits(scaled, limit, config.rate_by_entry)
+            per_image = bits.mean(dim=(1, 2), keepdim=True)
             rate_bits = (limit.square() * per_image).mean()
             total = total + config.rate_weight * rate_bits
         return Pass(result, total, rate_bits)

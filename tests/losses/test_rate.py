@@ -25,3 +25,12 @@ def test_its_gradient_shrinks_latents_and_more_so_where_tokens_are_dear():
     gaussian_rate_bits(latents, torch.tensor([0.1, 10.0])).sum().backward()
     assert (latents.grad > 0).all()
     assert (latents.grad[0] > 10 * latents.grad[1]).all()
+
+
+def test_by_entry_energy_in_few_entries_costs_less():
+    latents = torch.tensor([[4.0, 0.0, 0.0, 0.0], [2.0, 2.0, 2.0, 2.0]])
+    together = gaussian_rate_bits(latents, torch.tensor([1.0, 1.0]))
+    few, all_alike = gaussian_rate_bits(latents, torch.tensor([1.0, 1.0]), by_entry=True)
+    assert float(together[0]) == float(together[1]) == pytest.approx(2 * math.log2(17))
+    assert float(few) == pytest.approx(0.5 * math.log2(1 + 16 / 0.25))
+    assert float(all_alike) == pytest.approx(float(together[1]))
