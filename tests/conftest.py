@@ -3,9 +3,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from loopyvq.models import TokenizerConfig
 from loopyvq.quantize import LoopConfig
+
+# A machine that is busy with other work fails no test.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

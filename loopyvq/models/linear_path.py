@@ -12,7 +12,30 @@ from torch import Tensor, nn
 
 from loopyvq.models.patches import frequencies_by_size
 
-__all__ = ["linear_analysis", "linear_synthesis"]
+__all__ = ["LinearEncoder", "linear_analysis", "linear_synthesis"]
+
+
+class LinearEncoder(nn.Module):
+    """Images to latents by a linear transform that stays as it is.
+
+    An encoder that learns through a quantizer is told to enlarge whatever was left out, because
+    the straight-through gradient does not know that leaving it out was right. Where codes have few
+    entries that made training worse than no training (docs/experiments.md, 2026-11-28).
+
+    Args:
+        image_channels: 1 or 3, or the number of labels.
+        factor: side of the patch that becomes a latent, in pixels.
+        latent_dim: width of the latents.
+    """
+
+    def __init__(self, image_channels: int, factor: int, latent_dim: int) -> None:
+        super().__init__()
+        self.direct = linear_analysis(image_channels, factor, latent_dim).requires_grad_(False)
+
+    def forward(self, image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b d h w"]:
+        """Encode images whose sides are multiples of the factor."""
+        latents: Tensor = self.direct(image)
+        return latents
 
 
 def linear_analysis(image_channels: int, factor: int, latent_dim: int) -> nn.Conv2d:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from loopyvq.errors import ConfigError
 from loopyvq.models.decoder import Decoder
 from loopyvq.models.encoder import Encoder
+from loopyvq.models.linear_path import LinearEncoder
 from loopyvq.models.taming.config import TamingConfig
 from loopyvq.models.taming.decoder import TamingDecoder
 from loopyvq.models.taming.encoder import TamingEncoder
@@ -42,6 +43,9 @@ class TokenizerConfig:
         encoder_blocks: residual blocks per level of the encoder.
         decoder_blocks: residual blocks per level of the decoder.
         attention: self-attention over all sites at the coarsest level, in both networks.
+        linear_encoder: latents are the largest frequencies of their patches and stay so: there is
+            no network before the loop, only one behind it. Such latents have few large entries,
+            as codes of few entries want them (``code_supports``).
         linear_path: latents begin as the largest frequencies of their patches, and images as the
             inverse of that, both to be trained; the networks add what they learn. Far better
             images at high rates for the same training.
@@ -55,6 +59,7 @@ class TokenizerConfig:
     encoder_blocks: int = 2
     decoder_blocks: int = 2
     attention: bool = False
+    linear_encoder: bool = False
     linear_path: bool = False
     quantizer: LoopConfig = field(default_factory=LoopConfig)
 
@@ -71,6 +76,8 @@ class TokenizerConfig:
                 f"downsampling of {reached}, not {self.downsampling}: give one width for the "
                 f"patches and one for every halving"
             )
+        if self.linear_encoder and not self.linear_path:
+            raise ConfigError("linear_encoder needs linear_path, the inverse that images begin as")
         if min(self.channels) < 1 or min(self.encoder_blocks, self.decoder_blocks) < 0:
             raise ConfigError("channels must be at least 1 and blocks 0 or more")
         if self.attention and self.channels[-1] % 64:
@@ -305,6 +312,10 @@ class Tokenizer(nn.Module):
 def _encoder_of(config: AnyTokenizerConfig) -> nn.Module:
     if isinstance(config, TamingConfig):
         return TamingEncoder(config)
+    if config.linear_encoder:
+        return LinearEncoder(
+            config.image_channels, config.downsampling, config.quantizer.codebook_dim
+        )
     return Encoder(
         config.image_channels,
         config.patch_size,

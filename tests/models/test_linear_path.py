@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopyvq import Tokenizer, TokenizerConfig
+from loopyvq.errors import ConfigError
 from loopyvq.models.linear_path import linear_analysis, linear_synthesis
 from loopyvq.quantize import LoopConfig
 
@@ -55,6 +56,27 @@ def test_the_networks_begin_by_adding_nothing_and_learn():
     for part in (tokenizer.encoder, tokenizer.decoder):
         assert part.head.weight.grad.abs().max() > 0
         assert part.direct.weight.grad.abs().max() > 0
+
+
+def test_a_linear_encoder_is_the_transform_and_never_learns():
+    config = TokenizerConfig(
+        channels=(8, 16),
+        linear_path=True,
+        linear_encoder=True,
+        quantizer=LoopConfig(codebook_dim=192),
+    )
+    tokenizer = Tokenizer(config)
+    image = torch.rand(1, 3, 16, 24) * 2 - 1
+    result = tokenizer(image, threshold=0.3)
+    assert torch.allclose(result.latents.permute(0, 3, 1, 2), linear_analysis(3, 8, 192)(image))
+    result.image.square().mean().backward()
+    assert not any(weights.requires_grad for weights in tokenizer.encoder.parameters())
+    assert tokenizer.decoder.direct.weight.grad.abs().max() > 0
+
+
+def test_a_linear_encoder_needs_its_inverse():
+    with pytest.raises(ConfigError, match="linear_encoder needs linear_path"):
+        TokenizerConfig(channels=(8, 16), linear_encoder=True)
 
 
 def test_latents_of_photographs_have_a_norm_of_about_one(photo):
