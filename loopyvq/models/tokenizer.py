@@ -15,6 +15,7 @@ from loopyvq.models.linear_path import LinearEncoder
 from loopyvq.models.taming.config import TamingConfig
 from loopyvq.models.taming.decoder import TamingDecoder
 from loopyvq.models.taming.encoder import TamingEncoder
+from loopyvq.ops.straight_through import stop_gradient_at_zeros
 from loopyvq.quantize import LoopConfig, LoopQuantizer, Quantized
 from loopyvq.quantize.gumbel import GumbelQuantizer
 from loopyvq.tokens import Tokens
@@ -203,7 +204,10 @@ class Tokenizer(nn.Module):
         """
         latents = self.latents(image)
         quantized = self.quantizer(latents, threshold, depth)
-        decoded = self._paint(quantized.z_q, quantized.lengths, threshold, cued)
+        z_q = quantized.z_q
+        if self.config.quantizer.code_supports:
+            z_q = stop_gradient_at_zeros(z_q)
+        decoded = self._paint(z_q, quantized.lengths, threshold, cued)
         cropped = decoded[:, :, : image.shape[2], : image.shape[3]]
         return Reconstruction(cropped, quantized, latents)
 

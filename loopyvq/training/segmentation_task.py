@@ -34,6 +34,7 @@ class SegmentationTask(TokenizerTask):
     ) -> None:
         super().__init__(config, tokenizer, validation)
         self.quality = ("accuracy_percent", "right", "%")
+        self.quality_per_doubling = 0.0  # most labels are right at any rate
         self.label_weight = config.label_weight
         self.num_labels = config.labels.num_labels
         self.colours = load_palette(config.labels.palette) if config.labels.palette else ()

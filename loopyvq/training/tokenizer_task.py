@@ -28,6 +28,11 @@ __all__ = ["Losses", "Pass", "TokenizerTask", "TokenizerTrainingConfig"]
 
 # Mean lengths at which held-out images are reconstructed.
 _VALIDATION_LENGTHS = (1.0, 2.0, 4.0)
+# Their quality is read at one rate: training changes what a token costs as well as what it says,
+# and a run whose PSNR at equal lengths went on rising had got worse at equal bytes.
+_VALIDATION_RATE_BPP = 0.25
+# What twice the bits add to photographs' PSNR around there.
+_PSNR_DB_PER_DOUBLING = 2.4
 _PANEL_IMAGES = 4
 
 
@@ -125,6 +130,7 @@ class TokenizerTask:
     ) -> None:
         self.config = config
         self.quality = ("psnr_db", "PSNR", "dB")  # what `judge` gives: name, title, unit
+        self.quality_per_doubling = _PSNR_DB_PER_DOUBLING
         self.model: nn.Module = tokenizer
         self.tokenizer = tokenizer
         self.tokenizer.quantizer.automatic_update = False
@@ -249,8 +255,8 @@ class TokenizerTask:
             model: a tokenizer in evaluation mode.
 
         Returns:
-            The mean quality over lengths as the score, values by name, and a panel of pictures;
-            None without held-out images.
+            The mean quality over lengths, each read at one rate, as the score; values by name; and
+            a panel of pictures. None without held-out images.
         """
         if not self.validation:
             return None
@@ -271,9 +277,11 @@ class TokenizerTask:
                 tokens.append(found)
                 pixels += size[0] * size[1]
             rate = estimate_rate(tokens, model.quantizer.codebook_size)
-            scores.append(sum(quality) / len(quality))
-            values[f"validation_{name}_at_{length:g}"] = scores[-1]
-            values[f"validation_rate_bpp_at_{length:g}"] = rate.total_bits / pixels
+            mean, rate_bpp = sum(quality) / len(quality), rate.total_bits / pixels
+            doublings = math.log2(_VALIDATION_RATE_BPP / max(rate_bpp, 1e-6))
+            scores.append(mean + self.quality_per_doubling * doublings)
+            values[f"validation_{name}_at_{length:g}"] = mean
+            values[f"validation_rate_bpp_at_{length:g}"] = rate_bpp
         return Validation(sum(scores) / len(scores), values, self._panel(model, device), unit)
 
     def save(self, path: Path, model: nn.Module, step: int) -> None:
