@@ -13,7 +13,7 @@ from loopyvq.evaluation.rd_systems import Reading, files_of
 __all__ = ["READINGS", "curves_of"]
 
 # Mean lengths at which a loop is read, before codes are weighed, which leaves fewer tokens.
-_LENGTHS = (0.6, 1.2, 2.0, 3.0, 4.2, 5.6, 7.2, 9.0, 11.0)
+_LENGTHS = (0.6, 1.2, 2.0, 3.0, 4.2, 5.6, 7.2, 9.0, 11.0, 13.5, 16.5, 19.0)
 _DROPPED = "uniform tail drop"
 # Of a loop: stop rule and tune; of a fixed depth: the same tunes for codes that are priced.
 _RULES = {
