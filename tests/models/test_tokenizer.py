@@ -168,3 +168,15 @@ def test_numbers_of_channels(tiny_config):
     for number in (0, 257):
         with pytest.raises(ConfigError, match=f"1 to 256 labels, got {number}"):
             LabelTokenizerConfig(image_channels=number)
+
+
+@pytest.mark.parametrize("supports", [(), (1,)])
+def test_latents_hear_nothing_of_entries_that_codes_of_few_entries_left_out(supports):
+    loop = replace(LOOP, code_supports=supports)
+    tokenizer = tokenizer_of(TokenizerConfig(channels=(8, 16), quantizer=loop)).train()
+    result = tokenizer(torch.rand(1, 3, 32, 32) * 2 - 1, threshold=0.0, depth=2)
+    (gradient,) = torch.autograd.grad(result.image.square().mean(), result.latents)
+    zeros = result.quantized.z_q == 0
+    assert zeros.any() == bool(supports)
+    assert (gradient[zeros] == 0).all()
+    assert (gradient[~zeros] != 0).all()
