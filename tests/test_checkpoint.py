@@ -191,3 +191,21 @@ def test_a_prior_without_a_source_says_so(saved, site_prior, tmp_path):
         prior_source(file)
     with pytest.raises(TypeError, match="Linear is none of the priors"):
         save_prior(file, torch.nn.Linear(1, 1))
+
+
+def test_a_prior_whose_turns_shared_one_bias_still_loads(tmp_path):
+    prior = SitePrior(SitePriorConfig(codebook_size=4, max_depth=2))
+    with torch.no_grad():
+        prior.depth.odds.copy_(torch.randn(6))
+    save_prior(tmp_path / "new.safetensors", prior)
+    tensors, header = read_tensors(tmp_path / "new.safetensors", "prior")
+    older = dict(tensors)
+    older["depth.head.bias"] = older.pop("depth.odds")[0].clone()
+    write_tensors(
+        tmp_path / "old.safetensors",
+        "prior",
+        older,
+        **{name: header[name] for name in ("architecture", "config", "notes")},
+    )
+    again = load_prior(tmp_path / "old.safetensors")
+    assert torch.equal(again.depth.odds, prior.depth.odds)

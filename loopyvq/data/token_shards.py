@@ -92,6 +92,8 @@ class ShardPlan:
         if not self.source.box_classes:  # so shards that are older than boxes keep their name
             for name in ("box_classes", "boxes"):
                 values["source"].pop(name)
+        if self.source.stop == "threshold":  # older still
+            values["source"].pop("stop")
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -25,13 +25,13 @@ def encode_like(model: ImagePrior, images: Float[Tensor, "b c H W"]) -> Tokens:
         Tokens with sites of shape ``b h w``, on the CPU, of the prior's depth.
     """
     quantizer, source = model.tokenizer.quantizer, model.source
-    before = quantizer.min_length
-    quantizer.min_length = source.min_length
+    before = quantizer.min_length, quantizer.stop
+    quantizer.min_length, quantizer.stop = source.min_length, source.stop
     device = quantizer.sigma.device
     try:
         tokens = model.tokenizer.encode(images.to(device), source.threshold, source.max_depth)
     finally:
-        quantizer.min_length = before
+        quantizer.min_length, quantizer.stop = before
     return Tokens(tokens.codes[..., : source.max_depth].cpu(), tokens.lengths.cpu())
 
 

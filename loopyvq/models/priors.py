@@ -1,14 +1,15 @@
 """Every kind of prior under its name in files and configs."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from torch import nn
+from torch import Tensor, nn
 
 from loopyvq.models.prior.flat_tokens import FlatTokensConfig, FlatTokensPrior
 from loopyvq.models.prior.site_prior import SitePrior, SitePriorConfig
 from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
 
-__all__ = ["PRIORS", "PriorKind"]
+__all__ = ["PRIORS", "PriorKind", "upgraded"]
 
 
 class PriorKind(NamedTuple):
@@ -29,3 +30,19 @@ PRIORS: dict[str, PriorKind] = {
     "taming": PriorKind(TamingPrior, TamingPriorConfig),
 }
 """Name of every prior, as files hold it."""
+
+
+def upgraded(tensors: Mapping[str, Tensor], prior: nn.Module) -> Mapping[str, Tensor]:
+    """Bring the weights of older files to the names of today.
+
+    Args:
+        tensors: of a file.
+        prior: the model that its config makes.
+
+    Returns:
+        The weights; of a site prior whose turns shared one bias, with that bias for every turn.
+    """
+    if not isinstance(prior, SitePrior) or "depth.head.bias" not in tensors:
+        return tensors
+    kept = {name: tensor for name, tensor in tensors.items() if name != "depth.head.bias"}
+    return {**kept, "depth.odds": tensors["depth.head.bias"].repeat(prior.config.max_depth, 1)}

@@ -3,7 +3,7 @@
 from loopyvq.pretokenize.image_tokens import ImageTokens, StopRule
 from loopyvq.pretokenize.known import Known, KnownConfig
 from loopyvq.pretokenize.shards import pretokenize, square_side
-from loopyvq.pretokenize.stop import default_stop, stop_for_length
+from loopyvq.pretokenize.stop import default_stop, psnr_of, stop_for_length, stop_for_psnr
 from loopyvq.pretokenize.summary import ShardSummary, summarise
 
 __all__ = [
@@ -14,7 +14,9 @@ __all__ = [
     "StopRule",
     "default_stop",
     "pretokenize",
+    "psnr_of",
     "square_side",
     "stop_for_length",
+    "stop_for_psnr",
     "summarise",
 ]

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -24,17 +24,20 @@ class StopRule(NamedTuple):
     Attributes:
         threshold: the stop distance, in units of the latents' scale; 0: every site gets ``depth``.
         depth: most tokens of a site.
+        rule: how the threshold is read, see ``stop`` of `LoopConfig`.
     """
 
     threshold: float
     depth: int
+    rule: Literal["threshold", "rate_distortion"] = "threshold"
 
 
 class ImageTokens:
     """Encode images, and bring what is known of them to the same grid.
 
     Args:
-        tokenizer: the model, in evaluation mode; with a threshold of 0 its least length is set.
+        tokenizer: the model, in evaluation mode; its stop rule is set, and
+            with a threshold of 0 its least length.
         stop: when a site has enough tokens.
         known: what is known of the images.
 
@@ -64,6 +67,7 @@ class ImageTokens:
         self.stop = stop
         self.known = known
         self.min_length = quantizer.min_length
+        quantizer.stop = stop.rule
         if stop.threshold == 0 and config.quantizer.transform == "residual":
             self.min_length = quantizer.min_length = stop.depth
 
@@ -109,6 +113,7 @@ class ImageTokens:
             height=size,
             width=size,
             threshold=self.stop.threshold,
+            stop=self.stop.rule,
             condition=condition.data.kind,
             classes=classes,
             class_names=tuple(images.class_names) if classes else (),

@@ -1,4 +1,4 @@
-"""The threshold at which images have a wanted mean length, found on the images themselves."""
+"""The threshold at which images have a wanted length or quality, found on the images themselves."""
 
 from collections.abc import Iterable
 
@@ -6,11 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from loopyvq.data import to_uint8
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.models import Tokenizer
 from loopyvq.pretokenize.image_tokens import StopRule
 
-__all__ = ["default_stop", "stop_for_length"]
+__all__ = ["default_stop", "psnr_of", "stop_for_length", "stop_for_psnr"]
 
 _BISECTIONS = 16
 _SMALLEST = 1e-3
@@ -18,15 +19,16 @@ _LARGEST = 4.0
 
 
 def default_stop(tokenizer: Tokenizer) -> StopRule:
-    """Give the model's own threshold, at full depth."""
-    return StopRule(tokenizer.config.quantizer.threshold, tokenizer.quantizer.max_depth)
+    """Give the model's own threshold, at full depth, with the rule that it has now."""
+    quantizer = tokenizer.quantizer
+    return StopRule(tokenizer.config.quantizer.threshold, quantizer.max_depth, quantizer.stop)
 
 
 @torch.no_grad()
 def stop_for_length(
     tokenizer: Tokenizer, images: Iterable[Float[Tensor, "_ c H W"]], mean_length: float
 ) -> StopRule:
-    """Find the threshold that gives a mean length.
+    """Find the threshold that gives a mean length under the rule that the model has now.
 
     Args:
         tokenizer: the model, in evaluation mode.
@@ -62,4 +64,70 @@ def stop_for_length(
     for _ in range(_BISECTIONS):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if length_at(middle) < mean_length else (middle, high)
-    return StopRule(float(f"{(low * high) ** 0.5:.4g}"), quantizer.max_depth)
+    threshold = float(f"{(low * high) ** 0.5:.4g}")
+    return StopRule(threshold, quantizer.max_depth, quantizer.stop)
+
+
+@torch.no_grad()
+def psnr_of(
+    tokenizer: Tokenizer, images: Iterable[Float[Tensor, "_ c H W"]], stop: StopRule
+) -> float:
+    """Measure how well tokens reconstruct images.
+
+    Args:
+        tokenizer: the model, in evaluation mode, with the rule and the least length that it shall
+            have.
+        images: in batches, in [-1, 1].
+        stop: when a site has enough tokens.
+
+    Returns:
+        Mean PSNR over images, of 8-bit values, in dB.
+
+    Raises:
+        DataError: there are no images.
+    """
+    found: list[Tensor] = []
+    for batch in images:
+        tokens = tokenizer.encode(batch, stop.threshold, stop.depth)
+        size = (batch.shape[2], batch.shape[3])
+        painted = to_uint8(tokenizer.decode(tokens, stop.threshold, size)).double()
+        error = (painted - to_uint8(batch).double()).square().flatten(1).mean(dim=1)
+        found.append(10 * (255.0**2 / error.clamp(min=1e-3)).log10())
+    if not found:
+        raise DataError("no image could be read")
+    return float(torch.cat(found).mean())
+
+
+def stop_for_psnr(
+    tokenizer: Tokenizer, images: Iterable[Float[Tensor, "_ c H W"]], psnr_db: float
+) -> StopRule:
+    """Find the threshold at which tokens reconstruct images as well as wished.
+
+    Args:
+        tokenizer: the model, in evaluation mode.
+        images: some of the images, in batches, in [-1, 1].
+        psnr_db: wanted mean PSNR over images, in dB.
+
+    Returns:
+        The threshold, to four digits, at full depth.
+
+    Raises:
+        ConfigError: no threshold comes to that PSNR.
+        DataError: there are no images.
+    """
+    batches, quantizer = list(images), tokenizer.quantizer
+
+    def psnr_at(threshold: float) -> float:
+        return psnr_of(tokenizer, batches, StopRule(threshold, quantizer.max_depth, quantizer.stop))
+
+    low, high = _SMALLEST, _LARGEST
+    best, worst = psnr_at(low), psnr_at(high)
+    if not worst <= psnr_db <= best:
+        raise ConfigError(
+            f"no threshold gives {psnr_db:g} dB: these images have {worst:.2f} to {best:.2f}"
+        )
+    for _ in range(_BISECTIONS):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if psnr_at(middle) > psnr_db else (low, middle)
+    threshold = float(f"{(low * high) ** 0.5:.4g}")
+    return StopRule(threshold, quantizer.max_depth, quantizer.stop)

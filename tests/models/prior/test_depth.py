@@ -19,7 +19,7 @@ def padded_reference(depth, context, codes, lengths):
     before = depth.codes(marked[:, :-1])
     before = torch.cat([torch.zeros(len(codes), 1, 8), before], dim=1)
     features = depth.context(context).unsqueeze(1) + depth.turns + before
-    logits = depth.head(depth.transformer(features)).float()
+    logits = (depth.head(depth.transformer(features)) + depth.odds).float()
     nats = []
     for row, site, length in zip(logits, marked, lengths.tolist(), strict=True):
         legal = [turn >= depth.min_length for turn in range(4)]
