@@ -37,12 +37,14 @@ from loopyvq.training.prior_task import nats_of
 
 _FIXED = "--tokenizer.quantizer.threshold 0 --tokenizer.quantizer.dummies false --rate_weight 0"
 TOKENIZERS = {
-    "loop": "",
-    "fixed_depth": f"{_FIXED} --budget.kind depth --budget.low 1",
+    "loop": "--budget.low 0.5 --budget.high {most} --tokenizer.quantizer.stop {stop}",
+    "fixed_depth": f"{_FIXED} --budget.kind depth --budget.low 1 --budget.high {{most}}",
     "plain_vq": f"{_FIXED} --tokenizer.quantizer.max_depth 1 --budget.kind full "
     "--tokenizer.quantizer.learn_gains false",
 }
-"""How the other tokenizers differ from the config; networks, codes, steps and losses are equal."""
+"""How the tokenizers differ from the config and from each other; networks, codes, steps and losses
+are equal. Those of several rates are trained up to half as many tokens again as a prior will see.
+"""
 
 _BATCH = 250
 
@@ -92,7 +94,9 @@ def train_tokenizers(arguments: argparse.Namespace) -> None:
             run("train", "tokenizer", "--resume", folder, "--quiet")
         elif not (folder / "best.safetensors").is_file():
             words = (arguments.config, "--data", arguments.data, "--out", folder, "--quiet")
-            run("train", "tokenizer", *words, *options.split())
+            most = max(2, round(1.5 * arguments.length))
+            told = options.format(most=most, stop=arguments.stop)
+            run("train", "tokenizer", *words, *told.split())
 
 
 def held_out(arguments: argparse.Namespace, channels: int) -> Iterator[Tensor]:

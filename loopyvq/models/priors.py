@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from loopyvq.models.prior.flat_tokens import FlatTokensConfig, FlatTokensPrior
@@ -40,9 +41,14 @@ def upgraded(tensors: Mapping[str, Tensor], prior: nn.Module) -> Mapping[str, Te
         prior: the model that its config makes.
 
     Returns:
-        The weights; of a site prior whose turns shared one bias, with that bias for every turn.
+        The weights: turns that shared one bias each have it, and classes that stood in the prefix
+        alone say nothing elsewhere.
     """
-    if not isinstance(prior, SitePrior) or "depth.head.bias" not in tensors:
-        return tensors
-    kept = {name: tensor for name, tensor in tensors.items() if name != "depth.head.bias"}
-    return {**kept, "depth.odds": tensors["depth.head.bias"].repeat(prior.config.max_depth, 1)}
+    found = dict(tensors)
+    if isinstance(prior, SitePrior) and "depth.head.bias" in found:
+        shared = found.pop("depth.head.bias")
+        found["depth.odds"] = shared.repeat(prior.config.max_depth, 1)
+    for name, tensor in tensors.items():
+        if name.endswith("condition.classes.table.weight"):
+            found.setdefault(name.replace(".table.", ".everywhere."), torch.zeros_like(tensor))
+    return found
