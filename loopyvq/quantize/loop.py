@@ -224,11 +224,6 @@ class LoopQuantizer(LearningLoop):
         decoded = self._sum(rows, self.codebook.weight.dtype)
         return decoded.reshape(*codes.shape[:-1], self.config.codebook_dim)
 
-    @torch.no_grad()
-    def code_vectors(self) -> Float[Tensor, "l k d"]:
-        """Give what every code adds at every turn, in units of ``sigma``."""
-        return self._codebooks().detach().clone()
-
     def _check_width(self, z_e: Tensor) -> None:
         if z_e.shape[-1] != self.config.codebook_dim:
             raise ValueError(

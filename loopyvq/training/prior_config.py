@@ -57,8 +57,6 @@ class PriorTrainingConfig:
         validation_share: share of the images to hold out, chosen by a hash of their number.
         validation_images: most of these that are looked at.
         overfit_gap: warn when validation is this much above training, as a share.
-        tell_codes: tell a site prior the vectors that the tokenizer adds up; without, it has to
-            find out what codes mean.
     """
 
     kind: Literal["site", "flat"] = "site"
@@ -74,7 +72,6 @@ class PriorTrainingConfig:
     validation_share: float = 0.05
     validation_images: int = 1024
     overfit_gap: float = 0.1
-    tell_codes: bool = True
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -87,12 +84,11 @@ class PriorTrainingConfig:
         if not self.overfit_gap > 0:
             raise ConfigError(f"overfit_gap must be above 0, got {self.overfit_gap}")
 
-    def prior_for(self, source: TokenSource, code_dim: int = 0) -> Any:
+    def prior_for(self, source: TokenSource) -> Any:
         """Give the config of a prior of these tokens.
 
         Args:
             source: where the tokens come from.
-            code_dim: width of the vectors of codes that it is told; 0: none.
 
         Returns:
             The config of the chosen kind.
@@ -113,7 +109,6 @@ class PriorTrainingConfig:
             "rows": source.rows,
             "columns": source.columns,
             "condition": told,
-            "code_dim": code_dim,
         }
         names = {item.name for item in fields(sizes)}
         return replace(sizes, **{name: value for name, value in known.items() if name in names})

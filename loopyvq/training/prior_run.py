@@ -29,7 +29,7 @@ from loopyvq.pretokenize import ImageTokens, Known, StopRule, default_stop
 from loopyvq.pretokenize.image_tokens import path_hint
 from loopyvq.training.loop import train
 from loopyvq.training.prior_config import PriorTrainingConfig, TokensFromImages
-from loopyvq.training.prior_start import count_symbols, tokenizer_of_shards
+from loopyvq.training.prior_start import count_symbols
 from loopyvq.training.prior_task import HeldOut, PriorTask
 from loopyvq.training.run import claim_folder
 
@@ -44,12 +44,6 @@ class _Material(NamedTuple):
     held_out: HeldOut | None
     to_tokens: ImageTokens | None
     counts: Tensor | None = None
-    books: Tensor | None = None
-
-    @property
-    def code_dim(self) -> int:
-        """Width of the vectors of codes; 0 where they are not known."""
-        return 0 if self.books is None else self.books.shape[2]
 
 
 def train_prior(
@@ -86,9 +80,9 @@ def train_prior(
     material = _material(config, Path(data), folder, strict)
     claim_folder(folder, config, data, resume)
     torch.manual_seed(run.seed)
-    prior = PRIORS[config.kind].model(config.prior_for(material.source, material.code_dim))
-    if isinstance(prior, SitePrior):
-        prior.start_from(material.counts, material.books)
+    prior = PRIORS[config.kind].model(config.prior_for(material.source))
+    if isinstance(prior, SitePrior) and material.counts is not None:
+        prior.start_from(material.counts)
     task = PriorTask(config, prior, material.source, material.held_out, material.to_tokens)
     train(task, material.draws, run, config.optim, folder, resume=resume, quiet=quiet)
     return folder / ("best.safetensors" if material.held_out else "last.safetensors")
@@ -128,9 +122,7 @@ def _from_shards(config: PriorTrainingConfig, data: Path, folder: Path) -> _Mate
         held_out = HeldOut(_pick(shards.packed, unseen), _pick(shards.packed, seen))
     source = shards.source
     counts = count_symbols(shards.packed, training, source.codebook_size)
-    tokenizer = tokenizer_of_shards(source, data) if config.tell_codes else None
-    books = tokenizer.quantizer.code_vectors() if tokenizer else None
-    return _Material(_moved(source, data, folder), draws, held_out, None, counts, books)
+    return _Material(_moved(source, data, folder), draws, held_out, None, counts)
 
 
 def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
@@ -166,8 +158,7 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
         num_draws=run.steps * run.batch_size,
     )
     source = to_tokens.source(images, options.crop.size, options.tokenizer, folder)
-    books = tokenizer.quantizer.code_vectors() if config.tell_codes else None
-    return _Material(source, draws, held_out, to_tokens, counts, books)
+    return _Material(source, draws, held_out, to_tokens, counts)
 
 
 def _stop(options: TokensFromImages, usual: StopRule) -> StopRule:

@@ -1,20 +1,11 @@
-"""What a prior may know before its first step: how often each symbol comes, and what codes mean."""
-
-import logging
-from pathlib import Path
+"""What a prior may know before its first step: how often each symbol comes."""
 
 import torch
 from jaxtyping import Int
-from torch import Tensor
 
-from loopyvq.checkpoint import load_tokenizer, model_identity, tokenizer_file
 from loopyvq.data.token_batch import PackedTokens
-from loopyvq.data.token_source import TokenSource
-from loopyvq.models import Tokenizer
 
-__all__ = ["count_symbols", "tokenizer_of_shards"]
-
-_logger = logging.getLogger(__name__)
+__all__ = ["count_symbols"]
 
 
 def count_symbols(
@@ -51,26 +42,3 @@ def count_symbols(
     stops = ends[sites & (ends < packed.max_depth)] * width + codebook_size + 1
     counted = torch.bincount(torch.cat([of_codes, stops]), minlength=packed.max_depth * width)
     return counted.reshape(packed.max_depth, width)
-
-
-def tokenizer_of_shards(source: TokenSource, folder: Path) -> Tokenizer | None:
-    """Find the tokenizer that made shards.
-
-    Args:
-        source: of the shards.
-        folder: where they lie.
-
-    Returns:
-        The tokenizer; None, with a warning, where it has moved or changed.
-    """
-    file = tokenizer_file(source.tokenizer_file(folder))
-    if file.is_file():
-        found = load_tokenizer(file)
-        if model_identity(found) == source.tokenizer:
-            return found
-    _logger.warning(
-        "the tokenizer %s is not at %s: the prior must find out by itself what codes mean",
-        source.tokenizer,
-        file,
-    )
-    return None

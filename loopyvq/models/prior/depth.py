@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from loopyvq.models.prior.attention import KeyValueCache, Transformer, TransformerConfig
-from loopyvq.models.prior.code_vectors import CodeVectors
 from loopyvq.models.prior.sampling import SamplingConfig, draw_symbol, guide
 from loopyvq.tokens import CONTINUE, PAD
 
@@ -42,7 +41,6 @@ class DepthTransformer(nn.Module):
         context_width: width of the context.
         transformer: sizes.
         stops: whether the length is to be predicted.
-        code_dim: width of the vectors that say what codes mean; 0 where they are not known.
     """
 
     def __init__(
@@ -54,7 +52,6 @@ class DepthTransformer(nn.Module):
         transformer: TransformerConfig,
         *,
         stops: bool,
-        code_dim: int = 0,
     ) -> None:
         super().__init__()
         self.codebook_size = codebook_size
@@ -69,7 +66,6 @@ class DepthTransformer(nn.Module):
         symbols = codebook_size + 1 + stops  # codes, CONTINUE, perhaps STOP
         self.head = nn.Linear(width, symbols, bias=False)
         self.odds = nn.Parameter(torch.zeros(max_depth, symbols))
-        self.vectors = nn.Linear(code_dim, width, bias=False) if code_dim else None
         nn.init.normal_(self.codes.weight, std=0.02)
         nn.init.normal_(self.head.weight, std=0.02)
         if stops:  # even odds: as one symbol among all, STOP would come far too seldom at first
@@ -80,7 +76,6 @@ class DepthTransformer(nn.Module):
         context: Float[Tensor, "n d"],
         codes: Int[Tensor, "n l"],
         lengths: Int[Tensor, " n"],
-        vectors: CodeVectors | None = None,
     ) -> SiteNats:
         """Give the likelihood of sites.
 
@@ -90,7 +85,6 @@ class DepthTransformer(nn.Module):
             context: what is known of each site.
             codes: as in `Tokens`.
             lengths: as in `Tokens`.
-            vectors: what the codes mean, where the model was made for that.
 
         Returns:
             Nats per site, float32, with gradient.
@@ -106,11 +100,8 @@ class DepthTransformer(nn.Module):
         site = order.repeat_interleave(segments)
         first = (segments.cumsum(0) - segments).repeat_interleave(segments)
         turn = torch.arange(len(site), device=site.device) - first
-        features = (
-            self.context(context)[site]
-            + self.turns[turn]
-            + self._before(marked, site, turn, vectors)
-        )
+        last = self.codes(marked[site, (turn - 1).clamp(min=0)]) * (turn > 0).unsqueeze(1)
+        features = self.context(context)[site] + self.turns[turn] + last
         seen = self.transformer(features.unsqueeze(0), segments=segments.tolist())[0]
         logits = (self.head(seen) + self.odds[turn]).float()
         any_code = logits[:, : self.codebook_size + 1].logsumexp(dim=1)
@@ -123,17 +114,6 @@ class DepthTransformer(nn.Module):
         decided = torch.logaddexp(any_code, stop) - torch.where(goes_on, any_code, stop)
         decided = decided.where(turn >= self.min_length, 0.0)
         return SiteNats(code, nats.index_add(0, site, decided))
-
-    def _before(
-        self, marked: Tensor, site: Tensor, turn: Tensor, vectors: CodeVectors | None
-    ) -> Tensor:
-        """Give what the turns before say: the last code, and the sum of all."""
-        later = (turn > 0).unsqueeze(1)
-        last = (turn - 1).clamp(min=0)
-        features: Tensor = self.codes(marked[site, last])
-        if vectors is not None and self.vectors is not None:
-            features = features + self.vectors(vectors.sums(marked)[site, last])
-        return features * later
 
     @torch.no_grad()
     def start_from(self, counts: Int[Tensor, "l v"]) -> None:
@@ -167,7 +147,6 @@ class DepthTransformer(nn.Module):
         cache: KeyValueCache,
         eagerness: Tensor | float = 0.0,
         lengths: Int[Tensor, " b"] | None = None,
-        vectors: CodeVectors | None = None,
     ) -> tuple[Int[Tensor, "b l"], Int[Tensor, " b"]]:
         """Draw the tokens of one site of every image.
 
@@ -179,7 +158,6 @@ class DepthTransformer(nn.Module):
             cache: from `cache`, for as many sites; what it holds is forgotten.
             eagerness: added to the log-odds of going on, for each image or all.
             lengths: how many tokens to draw, where STOP is not predicted.
-            vectors: as in `forward`.
 
         Returns:
             Codes and lengths as in `Tokens`.
@@ -188,7 +166,7 @@ class DepthTransformer(nn.Module):
         cache.length = 0
         codes = torch.full((len(uniform), self.max_depth), PAD, device=context.device)
         ended = codes.new_zeros(len(codes), dtype=torch.bool)
-        features, stands = context, 0.0
+        features = context
         for turn in range(self.max_depth):
             seen = self.transformer((features + self.turns[turn]).unsqueeze(1), cache=cache)
             logits = (self.head(seen[:, 0]) + self.odds[turn]).float()
@@ -208,11 +186,8 @@ class DepthTransformer(nn.Module):
                 break
             codes[:, turn] = torch.where(ended, PAD, drawn)
             symbol = drawn.clamp(max=self.codebook_size)
-            before = self.codes(symbol)
-            if vectors is not None and self.vectors is not None:
-                stands = stands + vectors.of_turn(symbol, turn)
-                before = before + self.vectors(stands)
-            features = context + before.repeat(len(context) // len(uniform), 1)
+            again = len(context) // len(uniform)
+            features = context + self.codes(symbol).repeat(again, 1)
         found = (codes != PAD).sum(dim=1)
         return torch.where(codes == self.codebook_size, CONTINUE, codes), found
 

@@ -83,7 +83,7 @@ class SiteGeneration:
         self._spend(lengths[:, :first])
         unread = 0
         for site in range(first, known.shape[1]):
-            content = prior.content(codes[:, unread:site], lengths[:, unread:site])
+            content = prior.embedding(codes[:, unread:site], lengths[:, unread:site])
             context = self._reader.read(content.repeat(1 + self._guided, 1, 1))[:, -1]
             drawn, length = self._draw(context, site)
             keep = known[:, site]
@@ -114,7 +114,6 @@ class SiteGeneration:
             cache=self._cache,
             eagerness=eagerness,
             lengths=lengths,
-            vectors=self._prior.vectors,
         )
 
     def _draw_lengths(

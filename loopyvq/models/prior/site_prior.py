@@ -15,14 +15,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from loopyvq.conditions import Condition
 from loopyvq.errors import ConfigError
 from loopyvq.models.prior.attention import TransformerConfig
 from loopyvq.models.prior.base import OnSite, Request, TokenNats, require_tokens
-from loopyvq.models.prior.code_vectors import CodeVectors
 from loopyvq.models.prior.condition_embedding import ConditionConfig
 from loopyvq.models.prior.depth import DepthTransformer
 from loopyvq.models.prior.length_prior import LengthPrior
@@ -52,8 +51,6 @@ class SitePriorConfig:
         depth: the one over the turns of a site.
         condition: what is known of an image.
         neighbours: tell every site what its nearest predecessors say, beside what attention finds.
-        code_dim: width of the vectors that the tokenizer adds up, where the prior is told them; 0
-            leaves it to find out what codes mean.
     """
 
     codebook_size: int = 512
@@ -68,7 +65,6 @@ class SitePriorConfig:
     )
     condition: ConditionConfig = field(default_factory=ConditionConfig)
     neighbours: bool = False
-    code_dim: int = 0
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -110,11 +106,6 @@ class SitePrior(nn.Module):
         self.context = SiteContext(
             config.transformer, config.condition, *where, neighbours=config.neighbours
         )
-        self.vectors: CodeVectors | None = None
-        self.meaning: nn.Linear | None = None
-        if config.code_dim:
-            self.vectors = CodeVectors(depth, size, config.code_dim)
-            self.meaning = nn.Linear(config.code_dim, width, bias=False)
         self.depth = DepthTransformer(
             size,
             depth,
@@ -122,7 +113,6 @@ class SitePrior(nn.Module):
             width,
             config.depth,
             stops=not first,
-            code_dim=config.code_dim,
         )
         self.lengths: LengthPrior | None = None
         self.ahead: SymbolMap | None = None
@@ -154,7 +144,7 @@ class SitePrior(nn.Module):
         condition = condition or Condition()
         config = self.config
         require_tokens(tokens, config.codebook_size, config.min_length, config.max_depth)
-        content = self.content(*tokens)
+        content = self.embedding(*tokens)
         extra = None
         if self.ahead is not None:
             extra = self.ahead(tokens.lengths, tokens.lengths.shape[1:])
@@ -163,52 +153,22 @@ class SitePrior(nn.Module):
             context.flatten(0, 1),
             tokens.codes.flatten(0, 2),
             tokens.lengths.flatten(),
-            self.vectors,
         )
         code, stop = (item.reshape(tokens.lengths.shape) for item in nats)
         if self.lengths is not None:
             stop = self.lengths(tokens.lengths, condition, dropped)
         return TokenNats(code, stop)
 
-    def content(
-        self, codes: Int[Tensor, "*sites l"], lengths: Int[Tensor, "*sites"]
-    ) -> Float[Tensor, "*sites d"]:
-        """Say what sites hold.
-
-        Args:
-            codes: as in `Tokens`.
-            lengths: as in `Tokens`.
-
-        Returns:
-            One feature vector per site.
-        """
-        content: Tensor = self.embedding(codes, lengths)
-        if self.vectors is None or self.meaning is None or not codes.numel():
-            return content
-        marked = torch.where(codes < 0, self.config.codebook_size, codes)
-        stands = self.vectors.sums(marked.flatten(0, -2))[:, -1]
-        meant: Tensor = content + self.meaning(stands).reshape(content.shape)
-        return meant
-
     @torch.no_grad()
-    def start_from(
-        self,
-        counts: Int[Tensor, "l v"] | None = None,
-        books: Float[Tensor, "l k d"] | None = None,
-    ) -> None:
-        """Begin with what is known before any training.
+    def start_from(self, counts: Int[Tensor, "l v"]) -> None:
+        """Begin with the odds that symbols have, whatever came before.
 
         Args:
             counts: how often each code, CONTINUE and STOP come at each turn.
-            books: what each code adds to a site at each turn, in units in which sites have a norm
-                of about 1; for a prior with a ``code_dim``.
         """
-        if counts is not None:
-            self.depth.start_from(counts)
-        if self.lengths is not None and counts is not None:
+        self.depth.start_from(counts)
+        if self.lengths is not None:
             self.lengths.start_from(counts)
-        if self.vectors is not None and books is not None:
-            self.vectors.set(books)
 
     @torch.no_grad()
     def generate(

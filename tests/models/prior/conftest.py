@@ -19,8 +19,6 @@ def _prior_of(**changes) -> SitePrior:
     for parameter in prior.parameters():
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.5)
-    if prior.vectors is not None:
-        prior.vectors.set(torch.randn(2, 3, prior.config.code_dim))
     return prior
 
 

@@ -16,7 +16,7 @@ def _without_gradients(request):
         yield
 
 
-TOLD = {"neighbours": True, "code_dim": 4}
+TOLD = {"neighbours": True}
 
 
 def tokens_of(*sites: list[int], grid=(1, 1), depth=2) -> Tokens:
@@ -211,15 +211,3 @@ def test_it_begins_with_the_odds_of_the_data(prior_of, random_tokens):
         assert shares[1, 2] == pytest.approx(40 / (60 if lengths == "inside" else 50), abs=0.03)
     found = prior.lengths.head.bias.softmax(dim=0)
     assert found.tolist() == pytest.approx([0.4, 0.1, 0.5], abs=0.01)
-
-
-def test_codes_that_mean_the_same_are_told_alike(prior_of):
-    prior = prior_of(code_dim=4)
-    prior.embedding.codes.weight.zero_()
-    books = torch.randn(2, 3, 4)
-    books[:, 1] = books[:, 0]
-    prior.start_from(books=books)
-    one, other = prior.content(torch.tensor([[0, 2], [1, 2]]), torch.tensor([2, 2]))
-    assert torch.allclose(one, other)
-    apart = prior.content(torch.tensor([[0, 2], [2, 2]]), torch.tensor([2, 2]))
-    assert not torch.allclose(apart[0], apart[1])
