@@ -46,6 +46,9 @@ TOKENIZERS = {
 are equal. Those of several rates are trained up to half as many tokens again as a prior will see.
 """
 
+WAYS = ["", "--top-p 0.9", "--top-p 0.9 --guidance 1.5"]
+"""How to draw: options of `loopyvq evaluate generation`, the same for all lines."""
+
 _BATCH = 250
 
 
@@ -218,7 +221,7 @@ def main() -> None:
     parser.add_argument("--stop", default="rate_distortion", help="when a site of the loop ends")
     parser.add_argument("--images", type=int, default=1000, help="held-out images to measure on")
     parser.add_argument("--count", type=int, default=1000, help="images to draw; 0: none")
-    parser.add_argument("--sampling", nargs="+", default=["", "--top-p 0.9"], metavar="OPTIONS",
+    parser.add_argument("--sampling", nargs="+", default=WAYS, metavar="OPTIONS",
                         help="ways to draw, each one word")  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these lines")
     parser.add_argument("--accelerator", default="cpu", choices=("cpu", "cuda"))

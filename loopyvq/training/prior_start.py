@@ -2,6 +2,7 @@
 
 import torch
 from jaxtyping import Int
+from torch import Tensor
 
 from loopyvq.data.token_batch import PackedTokens
 
