@@ -46,7 +46,7 @@ TOKENIZERS = {
 are equal. Those of several rates are trained up to half as many tokens again as a prior will see.
 """
 
-WAYS = ["", "--top-p 0.9", "--top-p 0.9 --guidance 1.5"]
+WAYS = ["", "--top-p 0.9 --guidance 1.5"]
 """How to draw: options of `loopyvq evaluate generation`, the same for all lines."""
 
 _BATCH = 250
@@ -99,6 +99,9 @@ def train_tokenizers(arguments: argparse.Namespace) -> None:
             words = (arguments.config, "--data", arguments.data, "--out", folder, "--quiet")
             most = max(2, round(1.5 * arguments.length))
             told = options.format(most=most, stop=arguments.stop)
+            steps = arguments.tokenizer_steps
+            if steps:
+                told += f" --run.steps {steps}"
             run("train", "tokenizer", *words, *told.split())
 
 
@@ -216,6 +219,8 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="images in classes")
     parser.add_argument("--out", type=Path, default=Path("runs/prior_compare"))
     parser.add_argument("--tokenizers", type=Path, help="default: OUT/tokenizers")
+    parser.add_argument("--tokenizer-steps", type=int, default=0, metavar="N",
+                        help="default: those of the config")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=300.0, help="processor time per prior")
     parser.add_argument("--length", type=float, default=2.0, help="mean tokens per site")
     parser.add_argument("--stop", default="rate_distortion", help="when a site of the loop ends")

@@ -16,6 +16,7 @@ __all__ = ["default_stop", "psnr_of", "stop_for_length", "stop_for_psnr"]
 _BISECTIONS = 16
 _SMALLEST = 1e-3
 _LARGEST = 4.0
+_STRIDE = 1.5
 
 
 def default_stop(tokenizer: Tokenizer) -> StopRule:
@@ -109,7 +110,7 @@ def stop_for_psnr(
         psnr_db: wanted mean PSNR over images, in dB.
 
     Returns:
-        The threshold, to four digits, at full depth.
+        The largest such threshold, to four digits, at full depth.
 
     Raises:
         ConfigError: no threshold comes to that PSNR.
@@ -120,13 +121,18 @@ def stop_for_psnr(
     def psnr_at(threshold: float) -> float:
         return psnr_of(tokenizer, batches, StopRule(threshold, quantizer.max_depth, quantizer.stop))
 
-    low, high = _SMALLEST, _LARGEST
-    best, worst = psnr_at(low), psnr_at(high)
-    if not worst <= psnr_db <= best:
+    # From few tokens on: with more of them than it was trained with, a model may do worse again.
+    low, reached = _LARGEST, [psnr_at(_LARGEST)]
+    while reached[-1] < psnr_db and low > _SMALLEST:
+        low /= _STRIDE
+        reached.append(psnr_at(low))
+    if not reached[0] <= psnr_db <= reached[-1]:
         raise ConfigError(
-            f"no threshold gives {psnr_db:g} dB: these images have {worst:.2f} to {best:.2f}"
+            f"no threshold gives {psnr_db:g} dB: these images have {reached[0]:.2f} to "
+            f"{max(reached):.2f}"
         )
-    for _ in range(_BISECTIONS):
+    high = low * _STRIDE
+    for _ in range(_BISECTIONS // 2):
         middle = (low * high) ** 0.5
         low, high = (middle, high) if psnr_at(middle) > psnr_db else (low, middle)
     threshold = float(f"{(low * high) ** 0.5:.4g}")
