@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from loopyvq.models.prior.attention import KeyValueCache, Transformer, TransformerConfig
-from loopyvq.models.prior.sampling import SamplingConfig, draw_symbol, guide
+from loopyvq.models.prior.sampling import SamplingConfig, draw, guide, stop_probability
 from loopyvq.tokens import CONTINUE, PAD
 
 __all__ = ["DepthTransformer", "SiteNats"]
@@ -169,33 +169,30 @@ class DepthTransformer(nn.Module):
         features = context
         for turn in range(self.max_depth):
             seen = self.transformer((features + self.turns[turn]).unsqueeze(1), cache=cache)
-            logits = (self.head(seen[:, 0]) + self.odds[turn]).float()
-            if len(logits) > len(uniform):
-                told, untold = logits.chunk(2)
-                logits = guide(told, untold, sampling.guidance)
-            stop = None
+            of_codes, odds = self._decisions(seen[:, 0], turn)
+            if len(of_codes) > len(uniform):
+                (told, untold), (stops, holds) = of_codes.chunk(2), odds.chunk(2)
+                of_codes = guide(told, untold, sampling.guidance)
+                odds = guide(stops, holds, sampling.guidance)
+            chance = uniform[:, turn]
             if lengths is not None:
                 ended = lengths <= turn
             elif turn >= self.min_length:
-                stop = self._stop_probability(logits, sampling, eagerness)
-            drawn = draw_symbol(
-                logits[:, : self.codebook_size + 1], stop, turn, sampling, uniform[:, turn]
-            )
-            ended = ended | (drawn > self.codebook_size)
+                stop = stop_probability(odds - eagerness, sampling)
+                ended = ended | (chance < stop)
+                # What is left of the number decides the code.
+                chance = ((chance - stop) / (1 - stop).clamp(min=1e-12)).clamp(0, 1 - 1e-12)
             if bool(ended.all()):
                 break
-            codes[:, turn] = torch.where(ended, PAD, drawn)
-            symbol = drawn.clamp(max=self.codebook_size)
+            symbol = draw(of_codes / sampling.turn_temperature(turn), sampling, chance)
+            codes[:, turn] = torch.where(ended, PAD, symbol)
             again = len(context) // len(uniform)
             features = context + self.codes(symbol).repeat(again, 1)
         found = (codes != PAD).sum(dim=1)
         return torch.where(codes == self.codebook_size, CONTINUE, codes), found
 
-    def _stop_probability(
-        self, logits: Tensor, sampling: SamplingConfig, eagerness: Tensor | float
-    ) -> Tensor:
-        """Give the probability of stopping, in float64."""
-        any_code = logits[:, : self.codebook_size + 1].double().logsumexp(dim=1)
-        odds = logits[:, -1].double() - any_code - eagerness
-        temperature = sampling.of_stopping().temperature
-        return (odds > 0).double() if temperature == 0 else (odds / temperature).sigmoid()
+    def _decisions(self, seen: Tensor, turn: int) -> tuple[Tensor, Tensor]:
+        """Give the logits of codes, and apart from them the log odds of stopping."""
+        logits = (self.head(seen) + self.odds[turn]).float()
+        of_codes = logits[:, : self.codebook_size + 1]
+        return of_codes, logits[:, -1].double() - of_codes.double().logsumexp(dim=1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from loopyvq.errors import ConfigError
 
-__all__ = ["SamplingConfig", "draw", "draw_symbol", "filter_logits", "guide"]
+__all__ = ["SamplingConfig", "draw", "filter_logits", "guide", "stop_probability"]
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,6 @@ def _of_stopping(sampling: SamplingConfig) -> SamplingConfig:
     own = sampling.stop_temperature
     at = sampling.temperature if own is None else own
     return replace(sampling, temperature=at, turn_temperatures=(), top_k=0, top_p=1.0, min_p=0.0)
-
-
-@lru_cache(maxsize=16)
-def _cooled(sampling: SamplingConfig) -> SamplingConfig:
-    """Give the same for logits whose temperature has been applied."""
-    return replace(sampling, temperature=1.0, turn_temperatures=())
 
 
 def guide(
@@ -165,41 +159,27 @@ def draw(
     return torch.searchsorted(summed, wanted.unsqueeze(-1), right=True).squeeze(-1)
 
 
-def draw_symbol(
-    codes: Float[Tensor, "n v"],
-    stop: Float[Tensor, " n"] | None,
-    turn: int,
-    sampling: SamplingConfig,
-    uniform: Float[Tensor, " n"],
-) -> Int[Tensor, " n"]:
-    """Draw a code or STOP: what is left out is decided among all of them.
+def stop_probability(odds: Float[Tensor, " n"], sampling: SamplingConfig) -> Float[Tensor, " n"]:
+    """Give how likely a site is to stop, as it is to be drawn.
 
-    A code of which a tokenizer of fixed depth is all but sure leaves no room for another under
-    ``top_p``; no more should a STOP.
+    Going on and stopping are one decision and the code another, so what is left out as unlikely
+    is left out of each alone: among all symbols, cutting off unlikely codes would make sites
+    shorter.
 
     Args:
-        codes: logits of codes.
-        stop: probability of stopping, its temperature applied; None: it is not legal.
-        turn: counted from 0.
+        odds: log odds of stopping.
         sampling: how to draw.
-        uniform: one number in [0, 1) per row, float64.
 
     Returns:
-        Symbols; STOP is the one after the last code.
+        Probabilities, float64.
 
     Example:
-        >>> codes, stop = torch.tensor([[0.0, 0.0]]), torch.tensor([0.96])
-        >>> draw_symbol(codes, stop, 0, SamplingConfig(top_p=0.95), torch.tensor([0.0])).item()
-        2
+        >>> odds = torch.tensor([4.0, 1.0, -4.0])
+        >>> [round(p, 2) for p in stop_probability(odds, SamplingConfig(top_p=0.95)).tolist()]
+        [1.0, 0.73, 0.0]
     """
-    if stop is None:
-        return draw(codes / sampling.turn_temperature(turn), sampling, uniform)
-    if sampling.temperature == 0:
-        likely = torch.full_like(codes, -torch.inf, dtype=torch.float64)
-        likely.scatter_(1, codes.argmax(dim=1, keepdim=True), 0.0)
-    else:
-        heat = sampling.temperature * sampling.turn_temperature(turn)
-        likely = (codes.double() / heat).log_softmax(dim=1)
-    stop = stop.double().unsqueeze(1)
-    joint = torch.cat([likely + (1 - stop).log(), stop.log()], dim=1)
-    return draw(joint, _cooled(sampling), uniform)
+    temperature = sampling.of_stopping().temperature
+    if temperature == 0:
+        return (odds > 0).double()
+    two = torch.stack([odds.double() / temperature, torch.zeros_like(odds, dtype=torch.float64)])
+    return filter_logits(two.T, sampling).softmax(dim=1)[:, 0]

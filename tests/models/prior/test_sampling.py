@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopyvq.errors import ConfigError
-from loopyvq.models.prior.sampling import SamplingConfig, draw, draw_symbol, filter_logits, guide
+from loopyvq.models.prior.sampling import (
+    SamplingConfig,
+    draw,
+    filter_logits,
+    guide,
+    stop_probability,
+)
 
 LOGITS = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
 
@@ -107,27 +113,12 @@ def test_ranges_are_checked(options, message):
         SamplingConfig(**options)
 
 
-def test_what_is_left_out_is_decided_among_codes_and_stop():
-    codes, uniform = torch.zeros(3, 4), torch.tensor([0.0, 0.5, 0.999], dtype=torch.float64)
-    sure = torch.full((3,), 0.96)
-    # All kept: the codes come first in the order of the number, and STOP last.
-    everything = draw_symbol(codes, sure, 0, SamplingConfig(), uniform)
-    assert everything.tolist() == [0, 4, 4]
-    assert draw_symbol(codes, sure, 0, SamplingConfig(top_p=0.95), uniform).tolist() == [4, 4, 4]
-    rare = torch.full((3,), 0.01)
-    kept = draw_symbol(codes, rare, 0, SamplingConfig(min_p=0.5), uniform)
-    assert kept.tolist() == [0, 2, 3]
-    assert draw_symbol(codes, None, 0, SamplingConfig(), uniform).tolist() == [0, 2, 3]
-
-
-def test_codes_have_the_temperature_of_their_turn_and_stop_its_own():
-    codes = torch.tensor([[0.0, 1.0]]).repeat(20_000, 1)
-    uniform = torch.rand(len(codes), dtype=torch.float64)
-    sampling = SamplingConfig(temperature=0.5, turn_temperatures=(1.0, 2.0))
-    drawn = draw_symbol(codes, torch.full((len(codes),), 0.25), 1, sampling, uniform)
-    shares = torch.bincount(drawn, minlength=3) / len(codes)
-    expected = 0.75 * torch.tensor([0.0, 1.0]).softmax(0)
-    assert torch.allclose(shares, torch.tensor([*expected, 0.25]), atol=0.02)
-    greedy = SamplingConfig(temperature=0.0, stop_temperature=1.0)
-    drawn = draw_symbol(codes, torch.full((len(codes),), 0.25), 0, greedy, uniform)
-    assert set(drawn.tolist()) == {1, 2}
+def test_unlikely_ends_are_left_out():
+    odds = torch.tensor([0.97, 0.6, 0.03]).logit()
+    kept = stop_probability(odds, SamplingConfig()).tolist()
+    assert kept == pytest.approx([0.97, 0.6, 0.03], abs=1e-6)
+    for sampling in (SamplingConfig(top_p=0.95), SamplingConfig(min_p=0.1)):
+        assert stop_probability(odds, sampling).tolist() == pytest.approx([1, 0.6, 0], abs=1e-6)
+    assert stop_probability(odds, SamplingConfig(temperature=0.0)).tolist() == [1, 1, 0]
+    warm = stop_probability(odds, SamplingConfig(top_p=0.9, stop_temperature=3.0))
+    assert 0 < float(warm[2]) < float(warm[0]) < 1
