@@ -26,11 +26,18 @@ from torch import Tensor
 
 from loopyvq.checkpoint import load_prior, load_tokenizer, load_tokenizer_of, prior_source
 from loopyvq.cli.main import main as loopyvq
+from loopyvq.codec import load_tables
 from loopyvq.config import parse_config, read_yaml
 from loopyvq.data import open_image_set, to_float
 from loopyvq.data.token_draws import is_held_out, split_rows
 from loopyvq.data.token_shards import open_token_shards
-from loopyvq.pretokenize import StopRule, psnr_of, stop_for_length, stop_for_psnr
+from loopyvq.pretokenize import (
+    StopRule,
+    default_stop,
+    psnr_of,
+    stop_for_length,
+    stop_for_psnr,
+)
 from loopyvq.tensor_file import read_tensors
 from loopyvq.training import PriorTrainingConfig, loop, train_prior
 from loopyvq.training.prior_task import nats_of
@@ -63,6 +70,7 @@ class Entry:
         length: mean tokens per site, for the loop; 0: as many as it takes to be as good as
             ``like``.
         like: the line whose PSNR the loop shall have.
+        in_context: whether codes and stops are chosen by what they cost in context.
     """
 
     name: str
@@ -70,6 +78,7 @@ class Entry:
     depth: int = 0
     length: float = 0.0
     like: str = ""
+    in_context: bool = False
 
 
 def entries(length: float) -> list[Entry]:
@@ -82,6 +91,10 @@ def entries(length: float) -> list[Entry]:
         Entry("loop_like_plain_vq", "loop", like="plain_vq"),
         Entry(f"loop_{length:g}", "loop", length=length),
         Entry("loop_1", "loop", length=1.0),
+        Entry(f"{fixed}_in_context", "fixed_depth", depth=depth, in_context=True),
+        Entry("plain_vq_in_context", "plain_vq", depth=1, in_context=True),
+        Entry(f"loop_like_{fixed}_in_context", "loop", like=fixed, in_context=True),
+        Entry("loop_like_plain_vq_in_context", "loop", like="plain_vq", in_context=True),
     ]
 
 
@@ -114,23 +127,35 @@ def held_out(arguments: argparse.Namespace, channels: int) -> Iterator[Tensor]:
         yield torch.stack([to_float(images.read(int(row))) for row in some])
 
 
-def stop_of(arguments: argparse.Namespace, entry: Entry, results: dict[str, dict]) -> StopRule:
+def stop_of(arguments: argparse.Namespace, entry: Entry) -> StopRule:
     """Decide when sites have enough tokens, on the images to measure on."""
     if entry.depth:
-        return StopRule(0.0, entry.depth)
-    tokenizer = load_tokenizer(arguments.tokenizers / entry.tokenizer)
+        return StopRule(0.0, entry.depth, weigh=arguments.weigh if entry.in_context else 0.0)
+    path = arguments.tokenizers / entry.tokenizer
+    tokenizer = load_tokenizer(path)
     tokenizer.quantizer.stop = arguments.stop
-    images = held_out(arguments, tokenizer.config.image_channels)
+    like, tables = default_stop(tokenizer), None
+    images = list(held_out(arguments, tokenizer.config.image_channels))
+    if entry.in_context:  # that takes long: on fewer of them
+        like, tables, images = like._replace(rule="in_context"), load_tables(path), images[:1]
     if entry.length:
-        return stop_for_length(tokenizer, images, entry.length)
-    return stop_for_psnr(tokenizer, images, results[entry.like]["psnr_db"])
+        return stop_for_length(tokenizer, images, entry.length, like, tables)
+    other = next(item for item in entries(arguments.length) if item.name == entry.like)
+    theirs = load_tokenizer(arguments.tokenizers / other.tokenizer)
+    theirs.quantizer.min_length = other.depth
+    wanted = psnr_of(theirs, images, StopRule(0.0, other.depth))
+    return stop_for_psnr(tokenizer, images, wanted, like, tables)
 
 
 def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> Path:
     folder = arguments.out / "shards" / entry.name
-    rule = ("--depth", stop.depth)
-    if not entry.depth:
-        rule = ("--threshold", stop.threshold, "--stop", stop.rule)
+    if entry.depth:
+        rule = ["--depth", stop.depth, "--weigh", stop.weigh]
+    else:
+        rule = ["--threshold", stop.threshold, "--stop", arguments.stop]
+        rule += ["--in-context"] if entry.in_context else []
+    if entry.in_context and arguments.limit:
+        rule += ["--limit", arguments.limit]
     run("pretokenize", arguments.tokenizers / entry.tokenizer, "--data", arguments.data, "--out",
         folder, "--condition", "class", *rule)  # fmt: skip
     return folder
@@ -139,8 +164,9 @@ def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> 
 def train(arguments: argparse.Namespace, entry: Entry, shards: Path) -> dict[str, float]:
     """Train one prior; the clock of the loop is that of this process, not of the machine."""
     config = parse_config(PriorTrainingConfig, read_yaml(arguments.prior), arguments.options)
+    seconds, steps = (0.0, arguments.steps) if arguments.steps else (arguments.seconds, 100_000)
     limits = replace(
-        config.run, time_limit_s=arguments.seconds, steps=100_000, tensorboard=False,
+        config.run, time_limit_s=seconds, steps=steps, tensorboard=False,
         accelerator=arguments.accelerator, precision=arguments.precision,
     )  # fmt: skip
     clock = time.process_time if arguments.accelerator == "cpu" else time.monotonic
@@ -160,14 +186,15 @@ def measure(arguments: argparse.Namespace, entry: Entry, shards_path: Path) -> d
     rows = split_rows(shards, PriorTrainingConfig().validation_share)[1][: arguments.images]
     found = nats_of(prior, shards.packed, source, 64, rows)
     tokenizer = load_tokenizer_of(folder)
-    quantizer = tokenizer.quantizer
-    quantizer.stop, quantizer.min_length = source.stop, source.min_length
-    stop = StopRule(source.threshold, source.max_depth, source.stop)
+    tokenizer.quantizer.min_length = source.min_length
+    stop = StopRule(source.threshold, source.max_depth, source.stop, source.weigh)
+    tables = load_tables(arguments.tokenizers / entry.tokenizer) if stop.needs_tables else None
+    images = held_out(arguments, tokenizer.config.image_channels)
     return {
         "name": entry.name,
         "tokens_per_site": found.num_tokens / found.num_sites,
         **found.values(),
-        "psnr_db": psnr_of(tokenizer, held_out(arguments, tokenizer.config.image_channels), stop),
+        "psnr_db": psnr_of(tokenizer, images, stop, tables),
         "threshold": source.threshold,
         "images": len(rows),
         "parameters": sum(item.numel() for item in prior.parameters()),
@@ -222,8 +249,14 @@ def main() -> None:
     parser.add_argument("--tokenizer-steps", type=int, default=0, metavar="N",
                         help="default: those of the config")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=300.0, help="processor time per prior")
+    parser.add_argument("--steps", type=int, default=0, metavar="N",
+                        help="equal steps, not time: for a machine that others use")  # fmt: skip
     parser.add_argument("--length", type=float, default=2.0, help="mean tokens per site")
     parser.add_argument("--stop", default="rate_distortion", help="when a site of the loop ends")
+    parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
+                        help="threshold at which a fixed depth weighs codes")  # fmt: skip
+    parser.add_argument("--limit", type=int, default=0, metavar="N",
+                        help="images with tokens in context: 10 ms each")  # fmt: skip
     parser.add_argument("--images", type=int, default=1000, help="held-out images to measure on")
     parser.add_argument("--count", type=int, default=1000, help="images to draw; 0: none")
     parser.add_argument("--sampling", nargs="+", default=WAYS, metavar="OPTIONS",
@@ -240,7 +273,7 @@ def main() -> None:
     for entry in entries(arguments.length):
         if arguments.only and entry.name not in arguments.only:
             continue
-        shards = make_shards(arguments, entry, stop_of(arguments, entry, results))
+        shards = make_shards(arguments, entry, stop_of(arguments, entry))
         trained = train(arguments, entry, shards)
         judged = judge(arguments, entry) if arguments.count else {}
         results[entry.name] = {**measure(arguments, entry, shards), **trained, **judged}

@@ -10,6 +10,7 @@ from loopyvq.cli.wishes import read_known
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from loopyvq.coding import Tables
     from loopyvq.data import ImageSet
     from loopyvq.data.token_shards import TokenShards
     from loopyvq.models import Tokenizer
@@ -61,6 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     wish.add_argument("--depth", type=int, metavar="N", help="give every site N tokens")
     add_stop(parser)
     parser.add_argument(
+        "--in-context",
+        action="store_true",
+        help="choose codes and stops by what they cost with the model's tables: some 10 ms per "
+        "image, and fewer bits for the same quality",
+    )
+    parser.add_argument(
+        "--weigh",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="with --depth: choose codes so, as at this threshold (default: the nearest)",
+    )
+    parser.add_argument(
         "--size", type=int, metavar="N", help="pixels along each side (default: the images' own)"
     )
     parser.add_argument(
@@ -88,6 +102,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Write shards and say what is in them."""
     from tqdm import tqdm
 
+    from loopyvq.codec import load_tables
     from loopyvq.data.token_shards import ShardPlan, open_token_shards
     from loopyvq.errors import ConfigError
     from loopyvq.pretokenize import ImageTokens, pretokenize, square_side
@@ -100,8 +115,9 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     )
     images = _open(arguments, known, tokenizer)
     size = arguments.size or square_side(images)
-    stop = _stop(arguments, tokenizer, images, size)
-    to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer))
+    tables = load_tables(arguments.model) if arguments.in_context or arguments.weigh else None
+    stop = _stop(arguments, tokenizer, images, size, tables)
+    to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), tables)
     plan = ShardPlan(
         source=to_tokens.source(images, size, arguments.model, arguments.out),
         data=str(arguments.data),
@@ -189,20 +205,26 @@ def _teller(arguments: argparse.Namespace, known: "KnownConfig", tokenizer: "Tok
 
 
 def _stop(
-    arguments: argparse.Namespace, tokenizer: "Tokenizer", images: "ImageSet", size: int
+    arguments: argparse.Namespace,
+    tokenizer: "Tokenizer",
+    images: "ImageSet",
+    size: int,
+    tables: "Tables | None",
 ) -> "StopRule":
     from loopyvq.codec.rate_control import threshold_of_quality
     from loopyvq.pretokenize import StopRule, default_stop, stop_for_length, stop_for_psnr
 
     usual = default_stop(tokenizer)
+    if arguments.in_context and arguments.depth is None:
+        usual = usual._replace(rule="in_context")
     if arguments.depth is not None:
-        return StopRule(0.0, arguments.depth)
+        return StopRule(0.0, arguments.depth, weigh=arguments.weigh)
     if arguments.mean_length is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
-        return stop_for_length(tokenizer, probe, arguments.mean_length)
+        return stop_for_length(tokenizer, probe, arguments.mean_length, usual, tables)
     if arguments.psnr is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
-        return stop_for_psnr(tokenizer, probe, arguments.psnr)
+        return stop_for_psnr(tokenizer, probe, arguments.psnr, usual, tables)
     if arguments.quality is not None:
         return usual._replace(threshold=threshold_of_quality(arguments.quality))
     return usual if arguments.threshold is None else usual._replace(threshold=arguments.threshold)

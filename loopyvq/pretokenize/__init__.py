@@ -1,6 +1,7 @@
 """Images and what is known of them to tokens: for shards on disk, or on the way into training."""
 
-from loopyvq.pretokenize.image_tokens import ImageTokens, StopRule
+from loopyvq.pretokenize.encoding import StopRule, encode_images
+from loopyvq.pretokenize.image_tokens import ImageTokens
 from loopyvq.pretokenize.known import Known, KnownConfig
 from loopyvq.pretokenize.shards import pretokenize, square_side
 from loopyvq.pretokenize.stop import default_stop, psnr_of, stop_for_length, stop_for_psnr
@@ -13,6 +14,7 @@ __all__ = [
     "ShardSummary",
     "StopRule",
     "default_stop",
+    "encode_images",
     "pretokenize",
     "psnr_of",
     "square_side",

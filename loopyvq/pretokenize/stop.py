@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from loopyvq.coding import Tables
 from loopyvq.data import to_uint8
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.models import Tokenizer
-from loopyvq.pretokenize.image_tokens import StopRule
+from loopyvq.pretokenize.encoding import StopRule, encode_images
 
 __all__ = ["default_stop", "psnr_of", "stop_for_length", "stop_for_psnr"]
 
@@ -27,14 +28,20 @@ def default_stop(tokenizer: Tokenizer) -> StopRule:
 
 @torch.no_grad()
 def stop_for_length(
-    tokenizer: Tokenizer, images: Iterable[Float[Tensor, "_ c H W"]], mean_length: float
+    tokenizer: Tokenizer,
+    images: Iterable[Float[Tensor, "_ c H W"]],
+    mean_length: float,
+    like: StopRule | None = None,
+    tables: Tables | None = None,
 ) -> StopRule:
-    """Find the threshold that gives a mean length under the rule that the model has now.
+    """Find the threshold that gives a mean length.
 
     Args:
         tokenizer: the model, in evaluation mode.
         images: some of the images, in batches.
         mean_length: wanted tokens per site, above 0 and below the model's ``max_depth``.
+        like: the rule that reads the threshold; by default the one that the model has now.
+        tables: of the model, for rules that need them.
 
     Returns:
         The threshold, to four digits, at full depth.
@@ -43,18 +50,19 @@ def stop_for_length(
         ConfigError: the model cannot have that mean length on these images.
         DataError: there are no images.
     """
-    quantizer = tokenizer.quantizer
+    quantizer, like = tokenizer.quantizer, like or default_stop(tokenizer)
     if not 0 < mean_length <= quantizer.max_depth:
         raise ConfigError(
             f"a mean length must be above 0 up to {quantizer.max_depth}, got {mean_length}"
         )
-    latents = [tokenizer.latents(batch) for batch in images]
-    if not latents:
+    batches = list(images)
+    if not batches:
         raise DataError("no image could be read")
-    sites = torch.cat([item.flatten(0, 2) for item in latents])
 
     def length_at(threshold: float) -> float:
-        return float(quantizer.encode(sites, threshold).lengths.float().mean())
+        stop = like._replace(threshold=threshold)
+        found = [encode_images(tokenizer, batch, stop, tables).lengths for batch in batches]
+        return float(torch.cat(found).float().mean())
 
     low, high = _SMALLEST, _LARGEST
     if not length_at(high) <= mean_length <= length_at(low):
@@ -65,21 +73,23 @@ def stop_for_length(
     for _ in range(_BISECTIONS):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if length_at(middle) < mean_length else (middle, high)
-    threshold = float(f"{(low * high) ** 0.5:.4g}")
-    return StopRule(threshold, quantizer.max_depth, quantizer.stop)
+    return like._replace(threshold=float(f"{(low * high) ** 0.5:.4g}"))
 
 
 @torch.no_grad()
 def psnr_of(
-    tokenizer: Tokenizer, images: Iterable[Float[Tensor, "_ c H W"]], stop: StopRule
+    tokenizer: Tokenizer,
+    images: Iterable[Float[Tensor, "_ c H W"]],
+    stop: StopRule,
+    tables: Tables | None = None,
 ) -> float:
     """Measure how well tokens reconstruct images.
 
     Args:
-        tokenizer: the model, in evaluation mode, with the rule and the least length that it shall
-            have.
+        tokenizer: the model, in evaluation mode, with the least length that it shall have.
         images: in batches, in [-1, 1].
         stop: when a site has enough tokens.
+        tables: of the model, for rules that need them.
 
     Returns:
         Mean PSNR over images, of 8-bit values, in dB.
@@ -89,7 +99,7 @@ def psnr_of(
     """
     found: list[Tensor] = []
     for batch in images:
-        tokens = tokenizer.encode(batch, stop.threshold, stop.depth)
+        tokens = encode_images(tokenizer, batch, stop, tables)
         size = (batch.shape[2], batch.shape[3])
         painted = to_uint8(tokenizer.decode(tokens, stop.threshold, size)).double()
         error = (painted - to_uint8(batch).double()).square().flatten(1).mean(dim=1)
@@ -100,7 +110,11 @@ def psnr_of(
 
 
 def stop_for_psnr(
-    tokenizer: Tokenizer, images: Iterable[Float[Tensor, "_ c H W"]], psnr_db: float
+    tokenizer: Tokenizer,
+    images: Iterable[Float[Tensor, "_ c H W"]],
+    psnr_db: float,
+    like: StopRule | None = None,
+    tables: Tables | None = None,
 ) -> StopRule:
     """Find the threshold at which tokens reconstruct images as well as wished.
 
@@ -108,6 +122,8 @@ def stop_for_psnr(
         tokenizer: the model, in evaluation mode.
         images: some of the images, in batches, in [-1, 1].
         psnr_db: wanted mean PSNR over images, in dB.
+        like: the rule that reads the threshold; by default the one that the model has now.
+        tables: of the model, for rules that need them.
 
     Returns:
         The largest such threshold, to four digits, at full depth.
@@ -116,10 +132,10 @@ def stop_for_psnr(
         ConfigError: no threshold comes to that PSNR.
         DataError: there are no images.
     """
-    batches, quantizer = list(images), tokenizer.quantizer
+    batches, rule = list(images), like or default_stop(tokenizer)
 
     def psnr_at(threshold: float) -> float:
-        return psnr_of(tokenizer, batches, StopRule(threshold, quantizer.max_depth, quantizer.stop))
+        return psnr_of(tokenizer, batches, rule._replace(threshold=threshold), tables)
 
     # From few tokens on: with more of them than it was trained with, a model may do worse again.
     low, reached = _LARGEST, [psnr_at(_LARGEST)]
@@ -135,5 +151,4 @@ def stop_for_psnr(
     for _ in range(_BISECTIONS // 2):
         middle = (low * high) ** 0.5
         low, high = (middle, high) if psnr_at(middle) > psnr_db else (low, middle)
-    threshold = float(f"{(low * high) ** 0.5:.4g}")
-    return StopRule(threshold, quantizer.max_depth, quantizer.stop)
+    return rule._replace(threshold=float(f"{(low * high) ** 0.5:.4g}"))

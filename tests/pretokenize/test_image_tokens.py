@@ -29,7 +29,6 @@ def test_a_rule_is_followed_and_noted(tokenizer, pictures, tokenizer_path, tmp_p
     stop = StopRule(0.3, 4, "rate_distortion")
     to_tokens = ImageTokens(tokenizer, stop, CLASSES)
     tokens, _ = to_tokens(sample())
-    tokenizer.quantizer.stop = "threshold"
     assert not torch.equal(tokens.lengths, tokenizer.encode(sample().image, 0.3).lengths)
     source = to_tokens.source(open_image_set(pictures), 30, tokenizer_path, tmp_path / "shards")
     assert source.stop == "rate_distortion"

@@ -22,7 +22,7 @@ def test_the_psnr_is_met(tokenizer, rule):
     ends = [psnr_of(tokenizer, images.split(4), StopRule(t, 4, rule)) for t in (4.0, 1e-3)]
     wanted = sum(ends) / 2
     stop = stop_for_psnr(tokenizer, images.split(4), wanted)
-    assert stop[1:] == (4, rule)
+    assert stop[1:] == (4, rule, 0.0)
     assert psnr_of(tokenizer, images.split(4), stop) == pytest.approx(wanted, abs=0.1)
     with pytest.raises(ConfigError, match="no threshold gives 99 dB"):
         stop_for_psnr(tokenizer, images.split(4), 99.0)
@@ -42,6 +42,6 @@ def test_what_cannot_be_is_refused(tokenizer):
 
 
 def test_the_default_is_the_models_own(tokenizer):
-    assert default_stop(tokenizer) == (tokenizer.config.quantizer.threshold, 4, "threshold")
+    assert default_stop(tokenizer) == StopRule(tokenizer.config.quantizer.threshold, 4)
     tokenizer.quantizer.stop = "rate_distortion"
     assert default_stop(tokenizer).rule == "rate_distortion"
