@@ -81,21 +81,24 @@ class Entry:
     in_context: bool = False
 
 
-def entries(length: float) -> list[Entry]:
+def entries(length: float, in_context: bool = False) -> list[Entry]:
     depth = max(1, round(length))
     fixed = f"fixed_depth_{depth}"
-    return [
+    usual = [
         Entry(fixed, "fixed_depth", depth=depth),
         Entry("plain_vq", "plain_vq", depth=1),
         Entry(f"loop_like_{fixed}", "loop", like=fixed),
         Entry("loop_like_plain_vq", "loop", like="plain_vq"),
         Entry(f"loop_{length:g}", "loop", length=length),
         Entry("loop_1", "loop", length=1.0),
+    ]
+    weighed = [
         Entry(f"{fixed}_in_context", "fixed_depth", depth=depth, in_context=True),
         Entry("plain_vq_in_context", "plain_vq", depth=1, in_context=True),
         Entry(f"loop_like_{fixed}_in_context", "loop", like=fixed, in_context=True),
         Entry("loop_like_plain_vq_in_context", "loop", like="plain_vq", in_context=True),
     ]
+    return usual + weighed * in_context
 
 
 def run(*words: object) -> None:
@@ -253,6 +256,8 @@ def main() -> None:
                         help="equal steps, not time: for a machine that others use")  # fmt: skip
     parser.add_argument("--length", type=float, default=2.0, help="mean tokens per site")
     parser.add_argument("--stop", default="rate_distortion", help="when a site of the loop ends")
+    parser.add_argument("--in-context", action="store_true",
+                        help="also lines whose codes and stops are chosen in context")  # fmt: skip
     parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
                         help="threshold at which a fixed depth weighs codes")  # fmt: skip
     parser.add_argument("--limit", type=int, default=0, metavar="N",
@@ -270,7 +275,7 @@ def main() -> None:
     path = arguments.out / "results.json"
     found = json.loads(path.read_text()) if path.is_file() else []
     results = {item["name"]: item for item in found}
-    for entry in entries(arguments.length):
+    for entry in entries(arguments.length, arguments.in_context):
         if arguments.only and entry.name not in arguments.only:
             continue
         shards = make_shards(arguments, entry, stop_of(arguments, entry))
