@@ -13,7 +13,7 @@ from loopyvq.config import config_changes, config_to_dict, parse_config
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.models import ARCHITECTURES, Tokenizer
-from loopyvq.models.priors import PRIORS
+from loopyvq.models.priors import PRIORS, upgraded
 from loopyvq.pretrained import DEFAULT_MODEL, pretrained_file
 from loopyvq.tensor_file import Saved, read_tensors, write_atomically, write_tensors
 
@@ -202,7 +202,7 @@ def load_prior(path: str | Path, device: str | torch.device = "cpu") -> Any:
         raise CheckpointError(
             f"{path} has a config that this loopyvq cannot read: {error}"
         ) from error
-    load_weights(prior, tensors, path)
+    load_weights(prior, upgraded(tensors, prior), path)
     return prior.to(device).eval()
 
 

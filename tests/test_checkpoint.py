@@ -20,6 +20,7 @@ from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import BitstreamError, CheckpointError
 from loopyvq.models import TamingConfig, Tokenizer
 from loopyvq.models.prior.attention import TransformerConfig
+from loopyvq.models.prior.condition_embedding import ConditionConfig
 from loopyvq.models.prior.flat_prior import FlatPriorConfig
 from loopyvq.models.prior.site_prior import SitePrior, SitePriorConfig
 from loopyvq.models.taming import plain_quantizer
@@ -191,3 +192,25 @@ def test_a_prior_without_a_source_says_so(saved, site_prior, tmp_path):
         prior_source(file)
     with pytest.raises(TypeError, match="Linear is none of the priors"):
         save_prior(file, torch.nn.Linear(1, 1))
+
+
+def test_older_priors_still_load(tmp_path):
+    told = ConditionConfig(classes=3)
+    prior = SitePrior(SitePriorConfig(codebook_size=4, max_depth=2, condition=told))
+    with torch.no_grad():
+        prior.depth.odds.copy_(torch.randn(6))
+    save_prior(tmp_path / "new.safetensors", prior)
+    tensors, header = read_tensors(tmp_path / "new.safetensors", "prior")
+    older = dict(tensors)
+    older["depth.head.bias"] = older.pop("depth.odds")[0].clone()
+    everywhere = older.pop("context.condition.classes.everywhere.weight")
+    assert bool(everywhere.any())
+    write_tensors(
+        tmp_path / "old.safetensors",
+        "prior",
+        older,
+        **{name: header[name] for name in ("architecture", "config", "notes")},
+    )
+    again = load_prior(tmp_path / "old.safetensors")
+    assert torch.equal(again.depth.odds, prior.depth.odds)
+    assert not bool(again.context.condition.classes.everywhere.weight.any())

@@ -1,60 +1,104 @@
 """Train the same prior over loopy, fixed-depth and plain VQ tokens, for equal processor time.
 
-    tokenizers (trained alike, unless they are there) -> shards -> priors -> one table
+    tokenizers (trained alike, unless they are there) -> shards -> priors -> samples -> one table
 
-What is compared: bits per pixel of images that the prior has not seen, beside how well the tokens
-reconstruct them: a prior over worse reconstructions has fewer bits to tell. The loop is given the
-mean length of the fixed depth, and once more that of plain VQ (one token per site).
+What is compared: bits per pixel of images that the prior has not seen, and how far samples are from
+real images (Frechet distance in the features of one small classifier), beside how well the tokens
+alone reconstruct images: a prior over worse reconstructions has fewer bits to tell. So the loop
+stands in the table twice for each of the others: at its mean length, and at its PSNR.
 
     python benchmarks/prior/train_compare.py --config configs/fashion_mnist.yaml \\
         --data fashion-mnist/train-images-idx3-ubyte.gz --out runs/prior_fashion
+
+May be killed and called again; what is done stays.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 
-from loopyvq.checkpoint import load_prior, load_tokenizer_of, prior_source
+import torch
+from torch import Tensor
+
+from loopyvq.checkpoint import load_prior, load_tokenizer, load_tokenizer_of, prior_source
 from loopyvq.cli.main import main as loopyvq
+from loopyvq.codec import load_tables
 from loopyvq.config import parse_config, read_yaml
-from loopyvq.data import open_image_set, to_uint8
-from loopyvq.data.token_draws import split_rows
+from loopyvq.data import open_image_set, to_float
+from loopyvq.data.token_draws import is_held_out, split_rows
 from loopyvq.data.token_shards import open_token_shards
-from loopyvq.metrics.distortion import measure_distortion
+from loopyvq.pretokenize import (
+    StopRule,
+    default_stop,
+    psnr_of,
+    stop_for_length,
+    stop_for_psnr,
+)
 from loopyvq.tensor_file import read_tensors
 from loopyvq.training import PriorTrainingConfig, loop, train_prior
 from loopyvq.training.prior_task import nats_of
 
 _FIXED = "--tokenizer.quantizer.threshold 0 --tokenizer.quantizer.dummies false --rate_weight 0"
 TOKENIZERS = {
-    "loop": "",
-    "fixed_depth": f"{_FIXED} --budget.kind depth --budget.low 1",
+    "loop": "--budget.low 0.5 --budget.high {most} --tokenizer.quantizer.stop {stop}",
+    "fixed_depth": f"{_FIXED} --budget.kind depth --budget.low 1 --budget.high {{most}}",
     "plain_vq": f"{_FIXED} --tokenizer.quantizer.max_depth 1 --budget.kind full "
     "--tokenizer.quantizer.learn_gains false",
 }
-"""How the other tokenizers differ from the config; networks, codes, steps and losses are equal."""
+"""How the tokenizers differ from the config and from each other; networks, codes, steps and losses
+are equal. Those of several rates are trained up to half as many tokens again as a prior will see.
+"""
+
+WAYS = ["", "--top-p 0.9 --guidance 1.5"]
+"""How to draw: options of `loopyvq evaluate generation`, the same for all lines."""
+
+_BATCH = 250
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the table."""
+    """One line of the table.
+
+    Attributes:
+        name: of the line and its folders.
+        tokenizer: which one.
+        depth: tokens of every site; 0: as the loop finds fit.
+        length: mean tokens per site, for the loop; 0: as many as it takes to be as good as
+            ``like``.
+        like: the line whose PSNR the loop shall have.
+        in_context: whether codes and stops are chosen by what they cost in context.
+    """
 
     name: str
     tokenizer: str
-    stop: tuple[str, str]
+    depth: int = 0
+    length: float = 0.0
+    like: str = ""
+    in_context: bool = False
 
 
-def entries(length: float) -> list[Entry]:
-    whole = max(1, round(length))
-    return [
-        Entry(f"loop_{length:g}", "loop", ("--mean-length", f"{length:g}")),
-        Entry(f"fixed_depth_{whole}", "fixed_depth", ("--depth", str(whole))),
-        Entry("plain_vq", "plain_vq", ("--depth", "1")),
-        Entry("loop_1", "loop", ("--mean-length", "1")),
+def entries(length: float, in_context: bool = False) -> list[Entry]:
+    depth = max(1, round(length))
+    fixed = f"fixed_depth_{depth}"
+    usual = [
+        Entry(fixed, "fixed_depth", depth=depth),
+        Entry("plain_vq", "plain_vq", depth=1),
+        Entry(f"loop_like_{fixed}", "loop", like=fixed),
+        Entry("loop_like_plain_vq", "loop", like="plain_vq"),
+        Entry(f"loop_{length:g}", "loop", length=length),
+        Entry("loop_1", "loop", length=1.0),
     ]
+    weighed = [
+        Entry(f"{fixed}_in_context", "fixed_depth", depth=depth, in_context=True),
+        Entry("plain_vq_in_context", "plain_vq", depth=1, in_context=True),
+        Entry(f"loop_like_{fixed}_in_context", "loop", like=fixed, in_context=True),
+        Entry("loop_like_plain_vq_in_context", "loop", like="plain_vq", in_context=True),
+    ]
+    return usual + weighed * in_context
 
 
 def run(*words: object) -> None:
@@ -69,21 +113,63 @@ def train_tokenizers(arguments: argparse.Namespace) -> None:
             run("train", "tokenizer", "--resume", folder, "--quiet")
         elif not (folder / "best.safetensors").is_file():
             words = (arguments.config, "--data", arguments.data, "--out", folder, "--quiet")
-            run("train", "tokenizer", *words, *options.split())
+            most = max(2, round(1.5 * arguments.length))
+            told = options.format(most=most, stop=arguments.stop)
+            steps = arguments.tokenizer_steps
+            if steps:
+                told += f" --run.steps {steps}"
+            run("train", "tokenizer", *words, *told.split())
 
 
-def make_shards(arguments: argparse.Namespace, entry: Entry) -> Path:
+def held_out(arguments: argparse.Namespace, channels: int) -> Iterator[Tensor]:
+    """Read the images to measure on, which no prior is trained on, in batches."""
+    images = open_image_set(arguments.data, channels=channels)
+    share = PriorTrainingConfig().validation_share
+    rows = is_held_out(torch.arange(len(images)), share).nonzero().flatten()[: arguments.images]
+    for some in rows.split(_BATCH):
+        yield torch.stack([to_float(images.read(int(row))) for row in some])
+
+
+def stop_of(arguments: argparse.Namespace, entry: Entry) -> StopRule:
+    """Decide when sites have enough tokens, on the images to measure on."""
+    if entry.depth:
+        return StopRule(0.0, entry.depth, weigh=arguments.weigh if entry.in_context else 0.0)
+    path = arguments.tokenizers / entry.tokenizer
+    tokenizer = load_tokenizer(path)
+    tokenizer.quantizer.stop = arguments.stop
+    like, tables = default_stop(tokenizer), None
+    images = list(held_out(arguments, tokenizer.config.image_channels))
+    if entry.in_context:  # that takes long: on fewer of them
+        like, tables, images = like._replace(rule="in_context"), load_tables(path), images[:1]
+    if entry.length:
+        return stop_for_length(tokenizer, images, entry.length, like, tables)
+    other = next(item for item in entries(arguments.length) if item.name == entry.like)
+    theirs = load_tokenizer(arguments.tokenizers / other.tokenizer)
+    theirs.quantizer.min_length = other.depth
+    wanted = psnr_of(theirs, images, StopRule(0.0, other.depth))
+    return stop_for_psnr(tokenizer, images, wanted, like, tables)
+
+
+def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> Path:
     folder = arguments.out / "shards" / entry.name
+    if entry.depth:
+        rule = ["--depth", stop.depth, "--weigh", stop.weigh]
+    else:
+        rule = ["--threshold", stop.threshold, "--stop", arguments.stop]
+        rule += ["--in-context"] if entry.in_context else []
+    if entry.in_context and arguments.limit:
+        rule += ["--limit", arguments.limit]
     run("pretokenize", arguments.tokenizers / entry.tokenizer, "--data", arguments.data, "--out",
-        folder, "--condition", "class", *entry.stop)  # fmt: skip
+        folder, "--condition", "class", *rule)  # fmt: skip
     return folder
 
 
 def train(arguments: argparse.Namespace, entry: Entry, shards: Path) -> dict[str, float]:
     """Train one prior; the clock of the loop is that of this process, not of the machine."""
-    config = parse_config(PriorTrainingConfig, read_yaml(arguments.prior))
+    config = parse_config(PriorTrainingConfig, read_yaml(arguments.prior), arguments.options)
+    seconds, steps = (0.0, arguments.steps) if arguments.steps else (arguments.seconds, 100_000)
     limits = replace(
-        config.run, time_limit_s=arguments.seconds, steps=20000, tensorboard=False,
+        config.run, time_limit_s=seconds, steps=steps, tensorboard=False,
         accelerator=arguments.accelerator, precision=arguments.precision,
     )  # fmt: skip
     clock = time.process_time if arguments.accelerator == "cpu" else time.monotonic
@@ -103,36 +189,56 @@ def measure(arguments: argparse.Namespace, entry: Entry, shards_path: Path) -> d
     rows = split_rows(shards, PriorTrainingConfig().validation_share)[1][: arguments.images]
     found = nats_of(prior, shards.packed, source, 64, rows)
     tokenizer = load_tokenizer_of(folder)
-    images = open_image_set(arguments.data, channels=tokenizer.config.image_channels)
-    psnr = []
-    for row in rows.tolist():
-        tokens = shards.packed.select([row]).tokens
-        painted = to_uint8(
-            tokenizer.decode(tokens, source.threshold, (source.height, source.width))[0]
-        )
-        psnr.append(measure_distortion(painted, images.read(int(shards.numbers[row]))).psnr_db)
+    tokenizer.quantizer.min_length = source.min_length
+    stop = StopRule(source.threshold, source.max_depth, source.stop, source.weigh)
+    tables = load_tables(arguments.tokenizers / entry.tokenizer) if stop.needs_tables else None
+    images = held_out(arguments, tokenizer.config.image_channels)
     return {
         "name": entry.name,
         "tokens_per_site": found.num_tokens / found.num_sites,
         **found.values(),
-        "psnr_db": sum(psnr) / len(psnr),
+        "psnr_db": psnr_of(tokenizer, images, stop, tables),
+        "threshold": source.threshold,
         "images": len(rows),
         "parameters": sum(item.numel() for item in prior.parameters()),
     }
 
 
-def table(results: list[dict]) -> str:
-    lines = [
-        "| tokens | per site | bits per pixel | codes | lengths | nats per token | "
-        "reconstruction PSNR | steps | parameters |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+def judge(arguments: argparse.Namespace, entry: Entry) -> dict[str, float]:
+    """Draw from one prior in several ways, and compare with real images."""
+    found: dict[str, float] = {}
+    features = arguments.out / "classifier.safetensors"
+    for way in arguments.sampling:
+        out = arguments.out / "generation" / entry.name / (way or "all").replace(" ", "_")
+        if not (out / "result.json").is_file():
+            known = ("--features", features) if features.is_file() else ()
+            run("evaluate", "generation", arguments.out / "priors" / entry.name, "--data",
+                arguments.data, "--count", arguments.count, "--batch", _BATCH, "--out", out,
+                *known, *way.split())  # fmt: skip
+            if not known:
+                (out / "classifier.safetensors").rename(features)
+        rows = {
+            row["what"]: row for row in json.loads((out / "result.json").read_text())["results"]
+        }
+        found["real_frechet"] = rows["other real images"]["frechet"]
+        found["tokens_frechet"] = rows["reconstructions"]["frechet"]
+        found[f"frechet {way}".strip()] = rows["samples"]["frechet"]
+        found[f"class_share {way}".strip()] = rows["samples"]["class_share"]
+    return found
+
+
+def table(results: list[dict], ways: list[str]) -> str:
+    heads = ["tokens", "per site", "PSNR", "bits per pixel", "of them lengths", "steps",
+             "Frechet of tokens alone", *(f"of samples {way}".strip() for way in ways)]  # fmt: skip
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for item in results:
-        lines.append(
-            f"| {item['name']} | {item['tokens_per_site']:.2f} | {item['rate_bpp']:.4f} | "
-            f"{item['code_bpp']:.4f} | {item['stop_bpp']:.4f} | {item['nats_per_token']:.3f} | "
-            f"{item['psnr_db']:.2f} dB | {item['steps']} | {item['parameters']:,} |"
-        )
+        cells = [item["name"], f"{item['tokens_per_site']:.2f}", f"{item['psnr_db']:.2f} dB",
+                 f"{item['rate_bpp']:.4f}", f"{item['stop_bpp']:.4f}",
+                 str(item["steps"])]  # fmt: skip
+        if "tokens_frechet" in item:
+            drawn = [f"{item[f'frechet {way}'.strip()]:.2f}" for way in ways]
+            cells += [f"{item['tokens_frechet']:.2f}", *drawn]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
@@ -143,26 +249,41 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="images in classes")
     parser.add_argument("--out", type=Path, default=Path("runs/prior_compare"))
     parser.add_argument("--tokenizers", type=Path, help="default: OUT/tokenizers")
+    parser.add_argument("--tokenizer-steps", type=int, default=0, metavar="N",
+                        help="default: those of the config")  # fmt: skip
     parser.add_argument("--seconds", type=float, default=300.0, help="processor time per prior")
+    parser.add_argument("--steps", type=int, default=0, metavar="N",
+                        help="equal steps, not time: for a machine that others use")  # fmt: skip
     parser.add_argument("--length", type=float, default=2.0, help="mean tokens per site")
+    parser.add_argument("--stop", default="rate_distortion", help="when a site of the loop ends")
+    parser.add_argument("--in-context", action="store_true",
+                        help="also lines whose codes and stops are chosen in context")  # fmt: skip
+    parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
+                        help="threshold at which a fixed depth weighs codes")  # fmt: skip
+    parser.add_argument("--limit", type=int, default=0, metavar="N",
+                        help="images with tokens in context: 10 ms each")  # fmt: skip
     parser.add_argument("--images", type=int, default=1000, help="held-out images to measure on")
+    parser.add_argument("--count", type=int, default=1000, help="images to draw; 0: none")
+    parser.add_argument("--sampling", nargs="+", default=WAYS, metavar="OPTIONS",
+                        help="ways to draw, each one word")  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these lines")
     parser.add_argument("--accelerator", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", default="32-true")
-    arguments = parser.parse_args()
+    arguments, arguments.options = parser.parse_known_args()
     arguments.tokenizers = arguments.tokenizers or arguments.out / "tokenizers"
     train_tokenizers(arguments)
     path = arguments.out / "results.json"
     found = json.loads(path.read_text()) if path.is_file() else []
     results = {item["name"]: item for item in found}
-    for entry in entries(arguments.length):
+    for entry in entries(arguments.length, arguments.in_context):
         if arguments.only and entry.name not in arguments.only:
             continue
-        shards = make_shards(arguments, entry)
+        shards = make_shards(arguments, entry, stop_of(arguments, entry))
         trained = train(arguments, entry, shards)
-        results[entry.name] = {**measure(arguments, entry, shards), **trained}
+        judged = judge(arguments, entry) if arguments.count else {}
+        results[entry.name] = {**measure(arguments, entry, shards), **trained, **judged}
         path.write_text(json.dumps(list(results.values()), indent=2) + "\n")
-        print(table(list(results.values())), flush=True)
+        print(table(list(results.values()), arguments.sampling), flush=True)
 
 
 if __name__ == "__main__":

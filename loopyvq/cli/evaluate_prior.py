@@ -112,6 +112,7 @@ def _open(
         prior_source,
         tokenizer_file,
     )
+    from loopyvq.codec import load_tables
     from loopyvq.data import Subset, open_conditioned_set
     from loopyvq.data.conditioned import ConditionedImages
     from loopyvq.data.token_draws import is_held_out
@@ -139,13 +140,15 @@ def _open(
     if arguments.held_out < 1:
         numbers = is_held_out(torch.tensor(numbers), arguments.held_out).nonzero()[:, 0].tolist()
     images = Subset(images, numbers[: arguments.limit])
-    stop = StopRule(source.threshold, source.max_depth)
+    stop = StopRule(source.threshold, source.max_depth, source.stop, source.weigh)
     known = Known(config, tokenizer.config.downsampling, second)
     hint = source.tokenizer_file(prior_file(arguments.prior).parent)
+    file = tokenizer_file(arguments.tokenizer or hint)
+    tables = load_tables(file) if stop.needs_tables else None
     return (
-        ImageTokens(tokenizer, stop, known),
+        ImageTokens(tokenizer, stop, known, tables),
         ConditionedImages(images, source.height, told),
-        tokenizer_file(arguments.tokenizer or hint),
+        file,
     )
 
 

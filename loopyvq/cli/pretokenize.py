@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from loopyvq.cli.options import add_device, add_model, add_strict, load_model, open_device
+from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model, open_device
 from loopyvq.cli.wishes import read_known
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from loopyvq.coding import Tables
     from loopyvq.data import ImageSet
     from loopyvq.data.token_shards import TokenShards
     from loopyvq.models import Tokenizer
@@ -47,17 +48,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", required=True, metavar="IMAGES", help="images, as for `loopyvq train`"
     )
     parser.add_argument("--out", default="shards", metavar="DIR", help="default: %(default)s")
-    stop = parser.add_mutually_exclusive_group()
-    stop.add_argument(
+    wish = parser.add_mutually_exclusive_group()
+    wish.add_argument(
         "--threshold", type=float, metavar="T", help="stop distance (default: the model's own)"
     )
-    stop.add_argument(
+    wish.add_argument(
         "--quality", type=float, metavar="Q", help="1 (few tokens) to 100 (many), in its place"
     )
-    stop.add_argument(
+    wish.add_argument(
         "--mean-length", type=float, metavar="N", help="find the threshold for N tokens per site"
     )
-    stop.add_argument("--depth", type=int, metavar="N", help="give every site N tokens")
+    wish.add_argument("--psnr", type=float, metavar="DB", help="find the threshold for a mean PSNR")
+    wish.add_argument("--depth", type=int, metavar="N", help="give every site N tokens")
+    add_stop(parser)
+    parser.add_argument(
+        "--in-context",
+        action="store_true",
+        help="choose codes and stops by what they cost with the model's tables: some 10 ms per "
+        "image, and fewer bits for the same quality",
+    )
+    parser.add_argument(
+        "--weigh",
+        type=float,
+        default=0.0,
+        metavar="T",
+        help="with --depth: choose codes so, as at this threshold (default: the nearest)",
+    )
     parser.add_argument(
         "--size", type=int, metavar="N", help="pixels along each side (default: the images' own)"
     )
@@ -86,6 +102,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Write shards and say what is in them."""
     from tqdm import tqdm
 
+    from loopyvq.codec import load_tables
     from loopyvq.data.token_shards import ShardPlan, open_token_shards
     from loopyvq.errors import ConfigError
     from loopyvq.pretokenize import ImageTokens, pretokenize, square_side
@@ -98,8 +115,9 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     )
     images = _open(arguments, known, tokenizer)
     size = arguments.size or square_side(images)
-    stop = _stop(arguments, tokenizer, images, size)
-    to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer))
+    tables = load_tables(arguments.model) if arguments.in_context or arguments.weigh else None
+    stop = _stop(arguments, tokenizer, images, size, tables)
+    to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), tables)
     plan = ShardPlan(
         source=to_tokens.source(images, size, arguments.model, arguments.out),
         data=str(arguments.data),
@@ -138,10 +156,11 @@ def describe_shards(shards: "TokenShards") -> str:
     from loopyvq.pretokenize import summarise
 
     found, plan, source = summarise(shards), shards.plan, shards.source
+    rule = "" if source.stop == "threshold" else f" ({source.stop})"
     lines = [
         f"{found.num_images} images in {plan.num_shards} shards, {source.height} x {source.width} "
         f"pixels, {source.rows} x {source.columns} sites, tokenizer {source.tokenizer}",
-        f"threshold {source.threshold:g}, lengths {source.min_length} to {source.max_depth}, "
+        f"threshold {source.threshold:g}{rule}, lengths {source.min_length} to {source.max_depth}, "
         f"{source.codebook_size} codes, condition {source.condition}",
         f"{found.num_tokens} tokens, {found.tokens_per_image:.1f} per image, "
         f"{found.tokens_per_site:.2f} per site",
@@ -186,17 +205,26 @@ def _teller(arguments: argparse.Namespace, known: "KnownConfig", tokenizer: "Tok
 
 
 def _stop(
-    arguments: argparse.Namespace, tokenizer: "Tokenizer", images: "ImageSet", size: int
+    arguments: argparse.Namespace,
+    tokenizer: "Tokenizer",
+    images: "ImageSet",
+    size: int,
+    tables: "Tables | None",
 ) -> "StopRule":
     from loopyvq.codec.rate_control import threshold_of_quality
-    from loopyvq.pretokenize import StopRule, default_stop, stop_for_length
+    from loopyvq.pretokenize import StopRule, default_stop, stop_for_length, stop_for_psnr
 
     usual = default_stop(tokenizer)
+    if arguments.in_context and arguments.depth is None:
+        usual = usual._replace(rule="in_context")
     if arguments.depth is not None:
-        return StopRule(0.0, arguments.depth)
+        return StopRule(0.0, arguments.depth, weigh=arguments.weigh)
     if arguments.mean_length is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
-        return stop_for_length(tokenizer, probe, arguments.mean_length)
+        return stop_for_length(tokenizer, probe, arguments.mean_length, usual, tables)
+    if arguments.psnr is not None:
+        probe = _probe(tokenizer, images, size, arguments.batch_size)
+        return stop_for_psnr(tokenizer, probe, arguments.psnr, usual, tables)
     if arguments.quality is not None:
         return usual._replace(threshold=threshold_of_quality(arguments.quality))
     return usual if arguments.threshold is None else usual._replace(threshold=arguments.threshold)

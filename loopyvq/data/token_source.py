@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from loopyvq.data.boxes import BoxConfig
 from loopyvq.errors import ConfigError
@@ -24,6 +25,8 @@ class TokenSource:
         height: of an image, in pixels.
         width: of an image, in pixels.
         threshold: the stop distance, in units of the latents' scale, which the decoder is told.
+        stop: the rule that reads it, see `loopyvq.pretokenize.StopRule`.
+        weigh: the threshold at which codes of a fixed depth were weighed; 0: they were not.
         condition: what is known of an image, a kind of condition; ``none`` for nothing.
         classes: number of classes; 0 where there are none.
         class_names: of the classes; empty where they have none.
@@ -43,6 +46,8 @@ class TokenSource:
     height: int = 1
     width: int = 1
     threshold: float = 0.0
+    stop: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
+    weigh: float = 0.0
     condition: str = "none"
     classes: int = 0
     class_names: tuple[str, ...] = ()

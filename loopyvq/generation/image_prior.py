@@ -8,7 +8,9 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from loopyvq.checkpoint import load_prior, load_tokenizer_of, prior_source
+from loopyvq.checkpoint import load_prior, load_tokenizer_of, prior_file, prior_source
+from loopyvq.codec import load_tables
+from loopyvq.coding import Tables
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import CheckpointError
 from loopyvq.generation.converted import converted_source, tokenizer_beside
@@ -29,11 +31,13 @@ class ImagePrior(NamedTuple):
         prior: draws tokens.
         tokenizer: turns them into images.
         source: what the prior was trained on.
+        tables: of the tokenizer, where its tokens were chosen by what they cost with them.
     """
 
     prior: Prior
     tokenizer: Tokenizer
     source: TokenSource
+    tables: Tables | None = None
 
     @property
     def trained_size(self) -> tuple[int, int]:
@@ -133,7 +137,11 @@ def open_image_prior(
             f"{path} does not say on what grid and at what threshold it was trained, so it cannot "
             f"draw images on its own: use it from Python"
         )
-    return ImagePrior(prior, load_tokenizer_of(path, tokenizer, device), source)
+    loaded = load_tokenizer_of(path, tokenizer, device)
+    tables = None
+    if source.stop == "in_context" or source.weigh:
+        tables = load_tables(tokenizer or source.tokenizer_file(prior_file(path).parent))
+    return ImagePrior(prior, loaded, source, tables)
 
 
 def class_numbers(names: list[str], source: TokenSource) -> Int[Tensor, " n"]:

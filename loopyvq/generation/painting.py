@@ -9,6 +9,7 @@ from loopyvq.data import to_uint8
 from loopyvq.generation.image_prior import ImagePrior
 from loopyvq.models import Tokenizer
 from loopyvq.models.prior.base import OnSite
+from loopyvq.pretokenize import StopRule, encode_images
 from loopyvq.tokens import Tokens
 
 __all__ = ["Film", "encode_like", "paint"]
@@ -25,11 +26,11 @@ def encode_like(model: ImagePrior, images: Float[Tensor, "b c H W"]) -> Tokens:
         Tokens with sites of shape ``b h w``, on the CPU, of the prior's depth.
     """
     quantizer, source = model.tokenizer.quantizer, model.source
-    before = quantizer.min_length
-    quantizer.min_length = source.min_length
-    device = quantizer.sigma.device
+    before, quantizer.min_length = quantizer.min_length, source.min_length
+    stop = StopRule(source.threshold, source.max_depth, source.stop, source.weigh)
     try:
-        tokens = model.tokenizer.encode(images.to(device), source.threshold, source.max_depth)
+        images = images.to(quantizer.sigma.device)
+        tokens = encode_images(model.tokenizer, images, stop, model.tables)
     finally:
         quantizer.min_length = before
     return Tokens(tokens.codes[..., : source.max_depth].cpu(), tokens.lengths.cpu())

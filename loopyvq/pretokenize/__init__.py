@@ -1,9 +1,10 @@
 """Images and what is known of them to tokens: for shards on disk, or on the way into training."""
 
-from loopyvq.pretokenize.image_tokens import ImageTokens, StopRule
+from loopyvq.pretokenize.encoding import StopRule, encode_images
+from loopyvq.pretokenize.image_tokens import ImageTokens
 from loopyvq.pretokenize.known import Known, KnownConfig
 from loopyvq.pretokenize.shards import pretokenize, square_side
-from loopyvq.pretokenize.stop import default_stop, stop_for_length
+from loopyvq.pretokenize.stop import default_stop, psnr_of, stop_for_length, stop_for_psnr
 from loopyvq.pretokenize.summary import ShardSummary, summarise
 
 __all__ = [
@@ -13,8 +14,11 @@ __all__ = [
     "ShardSummary",
     "StopRule",
     "default_stop",
+    "encode_images",
     "pretokenize",
+    "psnr_of",
     "square_side",
     "stop_for_length",
+    "stop_for_psnr",
     "summarise",
 ]

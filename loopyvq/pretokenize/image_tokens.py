@@ -2,44 +2,36 @@
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from loopyvq.checkpoint import model_identity, tokenizer_file
+from loopyvq.coding import Tables
 from loopyvq.data import ImageSet, Sample
 from loopyvq.data.token_batch import TokenBatch
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
+from loopyvq.pretokenize.encoding import StopRule, encode_images
 from loopyvq.pretokenize.known import Known
 from loopyvq.tokens import Tokens
 
-__all__ = ["ImageTokens", "StopRule"]
-
-
-class StopRule(NamedTuple):
-    """When a site has enough tokens.
-
-    Attributes:
-        threshold: the stop distance, in units of the latents' scale; 0: every site gets ``depth``.
-        depth: most tokens of a site.
-    """
-
-    threshold: float
-    depth: int
+__all__ = ["ImageTokens"]
 
 
 class ImageTokens:
     """Encode images, and bring what is known of them to the same grid.
 
     Args:
-        tokenizer: the model, in evaluation mode; with a threshold of 0 its least length is set.
+        tokenizer: the model, in evaluation mode; with a threshold of 0 its
+            least length is set.
         stop: when a site has enough tokens.
         known: what is known of the images.
+        tables: of the model, for rules that weigh what symbols cost.
 
     Raises:
-        ConfigError: the model takes no images, or the depth or the threshold is out of range.
+        ConfigError: the model takes no images, the depth or the threshold is out of range, or the
+            rule needs tables.
 
     Example:
         >>> from loopyvq import TokenizerConfig
@@ -51,7 +43,9 @@ class ImageTokens:
         torch.Size([2, 4, 4, 4])
     """
 
-    def __init__(self, tokenizer: Tokenizer, stop: StopRule, known: Known) -> None:
+    def __init__(
+        self, tokenizer: Tokenizer, stop: StopRule, known: Known, tables: Tables | None = None
+    ) -> None:
         quantizer, config = tokenizer.quantizer, tokenizer.config
         if getattr(config, "label_maps", False):
             raise ConfigError("tokens for a prior need a model of images, not of label maps")
@@ -63,6 +57,9 @@ class ImageTokens:
         self.tokenizer = tokenizer
         self.stop = stop
         self.known = known
+        if stop.needs_tables and tables is None:
+            raise ConfigError("tokens in context need the model's tables: see loopyvq tables")
+        self.tables = tables
         self.min_length = quantizer.min_length
         if stop.threshold == 0 and config.quantizer.transform == "residual":
             self.min_length = quantizer.min_length = stop.depth
@@ -78,7 +75,7 @@ class ImageTokens:
             Tokens and conditions, on that device.
         """
         stop = self.stop
-        codes, lengths = self.tokenizer.encode(sample.image, stop.threshold, stop.depth)
+        codes, lengths = encode_images(self.tokenizer, sample.image, stop, self.tables)
         return TokenBatch(Tokens(codes[..., : stop.depth], lengths), self.known(sample))
 
     def source(
@@ -109,6 +106,8 @@ class ImageTokens:
             height=size,
             width=size,
             threshold=self.stop.threshold,
+            stop=self.stop.rule,
+            weigh=self.stop.weigh,
             condition=condition.data.kind,
             classes=classes,
             class_names=tuple(images.class_names) if classes else (),

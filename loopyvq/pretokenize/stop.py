@@ -1,4 +1,4 @@
-"""The threshold at which images have a wanted mean length, found on the images themselves."""
+"""The threshold at which images have a wanted length or quality, found on the images themselves."""
 
 from collections.abc import Iterable
 
@@ -6,25 +6,33 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from loopyvq.coding import Tables
+from loopyvq.data import to_uint8
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.models import Tokenizer
-from loopyvq.pretokenize.image_tokens import StopRule
+from loopyvq.pretokenize.encoding import StopRule, encode_images
 
-__all__ = ["default_stop", "stop_for_length"]
+__all__ = ["default_stop", "psnr_of", "stop_for_length", "stop_for_psnr"]
 
 _BISECTIONS = 16
 _SMALLEST = 1e-3
 _LARGEST = 4.0
+_STRIDE = 1.5
 
 
 def default_stop(tokenizer: Tokenizer) -> StopRule:
-    """Give the model's own threshold, at full depth."""
-    return StopRule(tokenizer.config.quantizer.threshold, tokenizer.quantizer.max_depth)
+    """Give the model's own threshold, at full depth, with the rule that it has now."""
+    quantizer = tokenizer.quantizer
+    return StopRule(tokenizer.config.quantizer.threshold, quantizer.max_depth, quantizer.stop)
 
 
 @torch.no_grad()
 def stop_for_length(
-    tokenizer: Tokenizer, images: Iterable[Float[Tensor, "_ c H W"]], mean_length: float
+    tokenizer: Tokenizer,
+    images: Iterable[Float[Tensor, "_ c H W"]],
+    mean_length: float,
+    like: StopRule | None = None,
+    tables: Tables | None = None,
 ) -> StopRule:
     """Find the threshold that gives a mean length.
 
@@ -32,6 +40,8 @@ def stop_for_length(
         tokenizer: the model, in evaluation mode.
         images: some of the images, in batches.
         mean_length: wanted tokens per site, above 0 and below the model's ``max_depth``.
+        like: the rule that reads the threshold; by default the one that the model has now.
+        tables: of the model, for rules that need them.
 
     Returns:
         The threshold, to four digits, at full depth.
@@ -40,18 +50,19 @@ def stop_for_length(
         ConfigError: the model cannot have that mean length on these images.
         DataError: there are no images.
     """
-    quantizer = tokenizer.quantizer
+    quantizer, like = tokenizer.quantizer, like or default_stop(tokenizer)
     if not 0 < mean_length <= quantizer.max_depth:
         raise ConfigError(
             f"a mean length must be above 0 up to {quantizer.max_depth}, got {mean_length}"
         )
-    latents = [tokenizer.latents(batch) for batch in images]
-    if not latents:
+    batches = list(images)
+    if not batches:
         raise DataError("no image could be read")
-    sites = torch.cat([item.flatten(0, 2) for item in latents])
 
     def length_at(threshold: float) -> float:
-        return float(quantizer.encode(sites, threshold).lengths.float().mean())
+        stop = like._replace(threshold=threshold)
+        found = [encode_images(tokenizer, batch, stop, tables).lengths for batch in batches]
+        return float(torch.cat(found).float().mean())
 
     low, high = _SMALLEST, _LARGEST
     if not length_at(high) <= mean_length <= length_at(low):
@@ -62,4 +73,82 @@ def stop_for_length(
     for _ in range(_BISECTIONS):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if length_at(middle) < mean_length else (middle, high)
-    return StopRule(float(f"{(low * high) ** 0.5:.4g}"), quantizer.max_depth)
+    return like._replace(threshold=float(f"{(low * high) ** 0.5:.4g}"))
+
+
+@torch.no_grad()
+def psnr_of(
+    tokenizer: Tokenizer,
+    images: Iterable[Float[Tensor, "_ c H W"]],
+    stop: StopRule,
+    tables: Tables | None = None,
+) -> float:
+    """Measure how well tokens reconstruct images.
+
+    Args:
+        tokenizer: the model, in evaluation mode, with the least length that it shall have.
+        images: in batches, in [-1, 1].
+        stop: when a site has enough tokens.
+        tables: of the model, for rules that need them.
+
+    Returns:
+        Mean PSNR over images, of 8-bit values, in dB.
+
+    Raises:
+        DataError: there are no images.
+    """
+    found: list[Tensor] = []
+    for batch in images:
+        tokens = encode_images(tokenizer, batch, stop, tables)
+        size = (batch.shape[2], batch.shape[3])
+        painted = to_uint8(tokenizer.decode(tokens, stop.threshold, size)).double()
+        error = (painted - to_uint8(batch).double()).square().flatten(1).mean(dim=1)
+        found.append(10 * (255.0**2 / error.clamp(min=1e-3)).log10())
+    if not found:
+        raise DataError("no image could be read")
+    return float(torch.cat(found).mean())
+
+
+def stop_for_psnr(
+    tokenizer: Tokenizer,
+    images: Iterable[Float[Tensor, "_ c H W"]],
+    psnr_db: float,
+    like: StopRule | None = None,
+    tables: Tables | None = None,
+) -> StopRule:
+    """Find the threshold at which tokens reconstruct images as well as wished.
+
+    Args:
+        tokenizer: the model, in evaluation mode.
+        images: some of the images, in batches, in [-1, 1].
+        psnr_db: wanted mean PSNR over images, in dB.
+        like: the rule that reads the threshold; by default the one that the model has now.
+        tables: of the model, for rules that need them.
+
+    Returns:
+        The largest such threshold, to four digits, at full depth.
+
+    Raises:
+        ConfigError: no threshold comes to that PSNR.
+        DataError: there are no images.
+    """
+    batches, rule = list(images), like or default_stop(tokenizer)
+
+    def psnr_at(threshold: float) -> float:
+        return psnr_of(tokenizer, batches, rule._replace(threshold=threshold), tables)
+
+    # From few tokens on: with more of them than it was trained with, a model may do worse again.
+    low, reached = _LARGEST, [psnr_at(_LARGEST)]
+    while reached[-1] < psnr_db and low > _SMALLEST:
+        low /= _STRIDE
+        reached.append(psnr_at(low))
+    if not reached[0] <= psnr_db <= reached[-1]:
+        raise ConfigError(
+            f"no threshold gives {psnr_db:g} dB: these images have {reached[0]:.2f} to "
+            f"{max(reached):.2f}"
+        )
+    high = low * _STRIDE
+    for _ in range(_BISECTIONS // 2):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if psnr_at(middle) > psnr_db else (low, middle)
+    return rule._replace(threshold=float(f"{(low * high) ** 0.5:.4g}"))

@@ -23,11 +23,13 @@ from loopyvq.data.token_draws import TokenDraws, is_held_out, split_rows
 from loopyvq.data.token_shards import holds_token_shards, open_token_shards
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError, DataError
+from loopyvq.models.prior.site_prior import SitePrior
 from loopyvq.models.priors import PRIORS
 from loopyvq.pretokenize import ImageTokens, Known, StopRule, default_stop
 from loopyvq.pretokenize.image_tokens import path_hint
 from loopyvq.training.loop import train
 from loopyvq.training.prior_config import PriorTrainingConfig, TokensFromImages
+from loopyvq.training.prior_start import count_symbols
 from loopyvq.training.prior_task import HeldOut, PriorTask
 from loopyvq.training.run import claim_folder
 
@@ -41,6 +43,7 @@ class _Material(NamedTuple):
     draws: Dataset[Any]
     held_out: HeldOut | None
     to_tokens: ImageTokens | None
+    counts: Tensor | None = None
 
 
 def train_prior(
@@ -77,8 +80,9 @@ def train_prior(
     material = _material(config, Path(data), folder, strict)
     claim_folder(folder, config, data, resume)
     torch.manual_seed(run.seed)
-    sizes = config.prior_for(material.source)
-    prior = PRIORS[config.kind].model(sizes)
+    prior = PRIORS[config.kind].model(config.prior_for(material.source))
+    if isinstance(prior, SitePrior) and material.counts is not None:
+        prior.start_from(material.counts)
     task = PriorTask(config, prior, material.source, material.held_out, material.to_tokens)
     train(task, material.draws, run, config.optim, folder, resume=resume, quiet=quiet)
     return folder / ("best.safetensors" if material.held_out else "last.safetensors")
@@ -116,7 +120,9 @@ def _from_shards(config: PriorTrainingConfig, data: Path, folder: Path) -> _Mate
         unseen = _some(validation, config.validation_images)
         seen = _some(training, len(unseen))
         held_out = HeldOut(_pick(shards.packed, unseen), _pick(shards.packed, seen))
-    return _Material(_moved(shards.source, data, folder), draws, held_out, None)
+    source = shards.source
+    counts = count_symbols(shards.packed, training, source.codebook_size)
+    return _Material(_moved(source, data, folder), draws, held_out, None, counts)
 
 
 def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
@@ -133,7 +139,7 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
     training = Subset(images, (~is_unseen).nonzero().flatten().tolist())
     unseen = _some(is_unseen.nonzero().flatten(), config.validation_images)
     seen = _some((~is_unseen).nonzero().flatten(), len(unseen))
-    held_out = None
+    held_out, counts = None, None
     if len(unseen):
         size, batch = options.crop.size, run.batch_size
         parts = [
@@ -141,6 +147,9 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
             for rows in (unseen, seen)
         ]
         held_out = HeldOut(*parts)
+        everything = torch.arange(held_out.training.num_images)
+        codebook_size = tokenizer.quantizer.codebook_size
+        counts = count_symbols(held_out.training, everything, codebook_size)
     draws = ConditionedDraws(
         cached(training, run.cache_mb << 20),
         options.crop,
@@ -149,7 +158,7 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
         num_draws=run.steps * run.batch_size,
     )
     source = to_tokens.source(images, options.crop.size, options.tokenizer, folder)
-    return _Material(source, draws, held_out, to_tokens)
+    return _Material(source, draws, held_out, to_tokens, counts)
 
 
 def _stop(options: TokensFromImages, usual: StopRule) -> StopRule:

@@ -44,6 +44,10 @@ def test_shards_are_written_described_and_gone_on_with(run, workspace, squares, 
     [
         (("--depth", "2"), "threshold 0, lengths 2 to 2"),
         (("--quality", "50"), "threshold 0.182"),
+        (
+            ("--threshold", "0.4", "--stop", "rate_distortion", "--min-length", "1"),
+            "threshold 0.4 (rate_distortion), lengths 1 to 4",
+        ),
         (("--size", "16"), "16 x 16 pixels, 2 x 2 sites"),
         (("--limit", "3"), "3 images in 1 shards"),
     ],
@@ -87,6 +91,7 @@ def test_label_maps_are_told_in_cells(run, workspace, tmp_path):
         (("--condition", "colour"), "kind"),
         (("--depth", "9"), "depth must be within 1..4"),
         (("--mean-length", "9"), "above 0 up to 4"),
+        (("--psnr", "99"), "no threshold gives 99 dB"),
         (("--batch-size", "0"), "must be at least 1"),
         (("--no-such-option", "1"), "unknown option --no-such-option"),
         (("--condition.no_such", "1"), "no_such"),

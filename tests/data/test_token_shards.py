@@ -103,6 +103,9 @@ def test_the_digest_names_the_tokens_and_not_the_places(tmp_path):
     )
     assert moved.digest == PLAN.digest
     assert dataclasses.replace(PLAN, views=2).digest != PLAN.digest
+    for change in ({"stop": "rate_distortion"}, {"weigh": 0.2}):
+        weighed = dataclasses.replace(SOURCE, **change)
+        assert dataclasses.replace(PLAN, source=weighed).digest != PLAN.digest
     assert [list(PLAN.images_of(i)) for i in range(PLAN.num_shards)] == [[0, 1, 2], [3, 4]]
     write_plan(tmp_path, PLAN)
     assert json.loads((tmp_path / "tokens.json").read_text())["num_images"] == 5

@@ -1,8 +1,10 @@
 import pytest
 import torch
 
+from loopyvq.data.token_source import TokenSource
 from loopyvq.generation.drawing import Generators
-from loopyvq.generation.painting import Film, paint
+from loopyvq.generation.image_prior import ImagePrior
+from loopyvq.generation.painting import Film, encode_like, paint
 from loopyvq.generation.windows import Windows, generate_by_windows
 from loopyvq.models import Tokenizer
 from loopyvq.models.prior.base import Request
@@ -35,6 +37,19 @@ def test_tokens_of_another_tokenizer(tokenizer):
     codes, lengths = tokens_of(1)
     with pytest.raises(ValueError, match=r"codes must be 0\.\.15"):
         next(paint(tokenizer, Tokens(codes + 9, lengths), 0.5))
+
+
+@pytest.mark.parametrize("rule", ["threshold", "rate_distortion"])
+def test_images_are_encoded_by_the_rule_of_the_shards(tokenizer, rule):
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    source = TokenSource(threshold=0.5, max_depth=4, min_length=0, stop=rule)
+    found = encode_like(ImagePrior(None, tokenizer, source), images)
+    assert tokenizer.quantizer.stop == "threshold"
+    tokenizer.quantizer.stop = rule
+    assert torch.equal(found.codes, tokenizer.encode(images, 0.5).codes)
+    other = "threshold" if rule == "rate_distortion" else "rate_distortion"
+    tokenizer.quantizer.stop = other
+    assert not torch.equal(found.lengths, tokenizer.encode(images, 0.5).lengths)
 
 
 def test_a_film_keeps_some_moments_and_passes_all_on(prior):

@@ -25,6 +25,15 @@ def test_tokens_are_those_of_the_tokenizer(tokenizer):
     assert condition.classes.tolist() == [0, 1, 1]
 
 
+def test_a_rule_is_followed_and_noted(tokenizer, pictures, tokenizer_path, tmp_path):
+    stop = StopRule(0.3, 4, "rate_distortion")
+    to_tokens = ImageTokens(tokenizer, stop, CLASSES)
+    tokens, _ = to_tokens(sample())
+    assert not torch.equal(tokens.lengths, tokenizer.encode(sample().image, 0.3).lengths)
+    source = to_tokens.source(open_image_set(pictures), 30, tokenizer_path, tmp_path / "shards")
+    assert source.stop == "rate_distortion"
+
+
 def test_a_fixed_depth_gives_every_site_as_many(tokenizer):
     to_tokens = ImageTokens(tokenizer, StopRule(0.0, 2), CLASSES)
     tokens, _ = to_tokens(sample())

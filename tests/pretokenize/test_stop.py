@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from loopyvq.errors import ConfigError, DataError
-from loopyvq.pretokenize import default_stop, stop_for_length
+from loopyvq.pretokenize import StopRule, default_stop, psnr_of, stop_for_length, stop_for_psnr
 from tests.pretokenize.conftest import painted
 
 
@@ -13,6 +13,21 @@ def test_the_mean_length_is_met(tokenizer, wanted):
     assert stop.depth == 4
     found = float(tokenizer.encode(images, stop.threshold).lengths.float().mean())
     assert abs(found - wanted) < 0.15
+
+
+@pytest.mark.parametrize("rule", ["threshold", "rate_distortion"])
+def test_the_psnr_is_met(tokenizer, rule):
+    images = torch.stack([painted(i).float() / 127.5 - 1 for i in range(6)])
+    tokenizer.quantizer.stop = rule
+    ends = [psnr_of(tokenizer, images.split(4), StopRule(t, 4, rule)) for t in (4.0, 1e-3)]
+    wanted = sum(ends) / 2
+    stop = stop_for_psnr(tokenizer, images.split(4), wanted)
+    assert stop[1:] == (4, rule, 0.0)
+    assert psnr_of(tokenizer, images.split(4), stop) == pytest.approx(wanted, abs=0.1)
+    with pytest.raises(ConfigError, match="no threshold gives 99 dB"):
+        stop_for_psnr(tokenizer, images.split(4), 99.0)
+    with pytest.raises(DataError, match="no image"):
+        psnr_of(tokenizer, [], stop)
 
 
 def test_what_cannot_be_is_refused(tokenizer):
@@ -27,4 +42,6 @@ def test_what_cannot_be_is_refused(tokenizer):
 
 
 def test_the_default_is_the_models_own(tokenizer):
-    assert default_stop(tokenizer) == (tokenizer.config.quantizer.threshold, 4)
+    assert default_stop(tokenizer) == StopRule(tokenizer.config.quantizer.threshold, 4)
+    tokenizer.quantizer.stop = "rate_distortion"
+    assert default_stop(tokenizer).rule == "rate_distortion"

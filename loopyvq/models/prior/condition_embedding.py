@@ -1,7 +1,7 @@
 """Conditions as features: a prefix that all sites see, and something for each site.
 
-class, boxes      --embed-------------------> prefix  b p d
-symbols, places   --embed, fit to the grid--> sites   b n d
+class, boxes             --embed-------------------> prefix  b p d
+class, symbols, places   --embed, fit to the grid--> sites   b n d
 """
 
 import math
@@ -117,7 +117,9 @@ class ConditionEmbedding(nn.Module):
         prefix = [some.new_zeros(batch, 0, self.width)]
         sites = some.new_zeros(batch, grid[0] * grid[1], self.width)
         if self.classes is not None:
-            prefix.append(self.classes(condition.classes, batch, dropped))
+            first, everywhere = self.classes(condition.classes, batch, dropped)
+            prefix.append(first)
+            sites = sites + everywhere
         if self.boxes is not None and condition.boxes is not None:
             prefix.append(self.boxes(condition.boxes, dropped))
         if self.symbols is not None:
@@ -131,20 +133,26 @@ class ConditionEmbedding(nn.Module):
 
 
 class _Classes(nn.Module):
-    """One prefix feature: the class of the image."""
+    """The class of the image: one prefix feature, and the same at every site.
+
+    Sites would have to learn first to look at the prefix.
+    """
 
     def __init__(self, count: int, width: int) -> None:
         super().__init__()
         self.unknown = count
         self.table = embedding_table(count + 1, width)
+        self.everywhere = embedding_table(count + 1, width)
 
-    def forward(self, classes: Tensor | None, batch: int, dropped: Tensor | None) -> Tensor:
+    def forward(
+        self, classes: Tensor | None, batch: int, dropped: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         if classes is None:
             classes = torch.full((batch,), self.unknown, device=self.table.weight.device)
         else:
             require_range("class", classes, self.unknown)
-        embedded: Tensor = self.table(withhold(classes, dropped, self.unknown))
-        return embedded.unsqueeze(1)
+        known = withhold(classes, dropped, self.unknown)
+        return self.table(known).unsqueeze(1), self.everywhere(known).unsqueeze(1)
 
 
 class _Boxes(nn.Module):

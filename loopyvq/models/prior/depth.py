@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from loopyvq.models.prior.attention import KeyValueCache, Transformer, TransformerConfig
-from loopyvq.models.prior.sampling import SamplingConfig, draw, guide
+from loopyvq.models.prior.sampling import SamplingConfig, draw, guide, stop_probability
 from loopyvq.tokens import CONTINUE, PAD
 
 __all__ = ["DepthTransformer", "SiteNats"]
@@ -63,15 +63,19 @@ class DepthTransformer(nn.Module):
         self.codes = nn.Embedding(codebook_size + 1, width)  # the last row is CONTINUE
         self.turns = nn.Parameter(0.02 * torch.randn(max_depth, width))
         self.transformer = Transformer(transformer)
-        self.head = nn.Linear(width, codebook_size + 1 + stops)  # codes, CONTINUE, perhaps STOP
+        symbols = codebook_size + 1 + stops  # codes, CONTINUE, perhaps STOP
+        self.head = nn.Linear(width, symbols, bias=False)
+        self.odds = nn.Parameter(torch.zeros(max_depth, symbols))
         nn.init.normal_(self.codes.weight, std=0.02)
         nn.init.normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
         if stops:  # even odds: as one symbol among all, STOP would come far too seldom at first
-            nn.init.constant_(self.head.bias[-1:], math.log(codebook_size + 1))
+            nn.init.constant_(self.odds[:, -1], math.log(codebook_size + 1))
 
     def forward(
-        self, context: Float[Tensor, "n d"], codes: Int[Tensor, "n l"], lengths: Int[Tensor, " n"]
+        self,
+        context: Float[Tensor, "n d"],
+        codes: Int[Tensor, "n l"],
+        lengths: Int[Tensor, " n"],
     ) -> SiteNats:
         """Give the likelihood of sites.
 
@@ -85,38 +89,42 @@ class DepthTransformer(nn.Module):
         Returns:
             Nats per site, float32, with gradient.
         """
-        counts = torch.bincount(lengths, minlength=self.max_depth + 1).tolist()
-        order = lengths.argsort(stable=True)
+        ends = (lengths + self.stops).clamp(max=self.max_depth)
+        order = ends.argsort(stable=True)
+        order = order[int((ends == 0).sum()) :]
         marked = torch.where(codes < 0, self.codebook_size, codes)
-        contexts = torch.split(self.context(context)[order], counts)
-        pieces = zip(contexts, torch.split(marked[order], counts), strict=True)
-        found = [
-            self._nats(*piece, length) for length, piece in enumerate(pieces) if counts[length]
-        ]
-        back = order.argsort()
-        return SiteNats(*(torch.cat(part)[back] for part in zip(*found, strict=True)))
-
-    def _nats(self, context: Tensor, codes: Tensor, length: int) -> SiteNats:
-        """Give the likelihood of sites that all have one length."""
-        turns = min(length + self.stops, self.max_depth)
-        if turns == 0:
-            nothing = context.new_zeros(len(context), dtype=torch.float32)
-            return SiteNats(nothing, nothing)
-        before = self.codes(codes[:, : turns - 1])
-        before = torch.cat([before.new_zeros(len(codes), 1, before.shape[2]), before], dim=1)
-        features = context.unsqueeze(1) + self.turns[:turns] + before
-        logits = self.head(self.transformer(features)).float()
-        of_codes = logits[..., : self.codebook_size + 1]
-        any_code = of_codes.logsumexp(dim=2)
-        chosen = of_codes[:, :length].gather(2, codes[:, :length].unsqueeze(2)).squeeze(2)
-        code = (any_code[:, :length] - chosen).sum(dim=1)
+        nats = context.new_zeros(len(codes), dtype=torch.float32)
+        if len(order) == 0:
+            return SiteNats(nats, nats)
+        segments = ends[order]
+        site = order.repeat_interleave(segments)
+        first = (segments.cumsum(0) - segments).repeat_interleave(segments)
+        turn = torch.arange(len(site), device=site.device) - first
+        last = self.codes(marked[site, (turn - 1).clamp(min=0)]) * (turn > 0).unsqueeze(1)
+        features = self.context(context)[site] + self.turns[turn] + last
+        seen = self.transformer(features.unsqueeze(0), segments=segments.tolist())[0]
+        logits = (self.head(seen) + self.odds[turn]).float()
+        any_code = logits[:, : self.codebook_size + 1].logsumexp(dim=1)
+        goes_on = turn < lengths[site]
+        chosen = logits.gather(1, marked[site, turn].unsqueeze(1)).squeeze(1)
+        code = nats.index_add(0, site, (any_code - chosen).where(goes_on, 0.0))
         if not self.stops:
-            return SiteNats(code, torch.zeros_like(code))
-        stop = logits[..., -1]
-        everything = torch.logaddexp(any_code, stop)
-        went_on = (everything - any_code)[:, self.min_length : length].sum(dim=1)
-        stopped = (everything - stop)[:, max(length, self.min_length) :].sum(dim=1)
-        return SiteNats(code, went_on + stopped)
+            return SiteNats(code, nats)
+        stop = logits[:, -1]
+        decided = torch.logaddexp(any_code, stop) - torch.where(goes_on, any_code, stop)
+        decided = decided.where(turn >= self.min_length, 0.0)
+        return SiteNats(code, nats.index_add(0, site, decided))
+
+    @torch.no_grad()
+    def start_from(self, counts: Int[Tensor, "l v"]) -> None:
+        """Begin with the odds that symbols have at each turn, whatever came before.
+
+        Args:
+            counts: how often each code, CONTINUE and STOP come at each turn.
+        """
+        seen = counts.double()[:, : self.odds.shape[1]]
+        # As if every symbol had been seen half a time more, and turns never run alike.
+        self.odds.copy_(((seen + 0.5) / (seen + 0.5).sum(dim=1, keepdim=True)).log())
 
     def cache(self, batch: int) -> KeyValueCache:
         """Make memory for `draw`.
@@ -161,33 +169,30 @@ class DepthTransformer(nn.Module):
         features = context
         for turn in range(self.max_depth):
             seen = self.transformer((features + self.turns[turn]).unsqueeze(1), cache=cache)
-            logits = self.head(seen[:, 0]).float()
-            if len(logits) > len(uniform):
-                told, untold = logits.chunk(2)
-                logits = guide(told, untold, sampling.guidance)
+            of_codes, odds = self._decisions(seen[:, 0], turn)
+            if len(of_codes) > len(uniform):
+                (told, untold), (stops, holds) = of_codes.chunk(2), odds.chunk(2)
+                of_codes = guide(told, untold, sampling.guidance)
+                odds = guide(stops, holds, sampling.guidance)
             chance = uniform[:, turn]
             if lengths is not None:
                 ended = lengths <= turn
             elif turn >= self.min_length:
-                stop = self._stop_probability(logits, sampling, eagerness)
+                stop = stop_probability(odds - eagerness, sampling)
                 ended = ended | (chance < stop)
                 # What is left of the number decides the code.
                 chance = ((chance - stop) / (1 - stop).clamp(min=1e-12)).clamp(0, 1 - 1e-12)
             if bool(ended.all()):
                 break
-            of_codes = logits[:, : self.codebook_size + 1] / sampling.turn_temperature(turn)
-            symbol = draw(of_codes, sampling, chance)
+            symbol = draw(of_codes / sampling.turn_temperature(turn), sampling, chance)
             codes[:, turn] = torch.where(ended, PAD, symbol)
             again = len(context) // len(uniform)
             features = context + self.codes(symbol).repeat(again, 1)
         found = (codes != PAD).sum(dim=1)
         return torch.where(codes == self.codebook_size, CONTINUE, codes), found
 
-    def _stop_probability(
-        self, logits: Tensor, sampling: SamplingConfig, eagerness: Tensor | float
-    ) -> Tensor:
-        """Give the probability of stopping, in float64."""
-        any_code = logits[:, : self.codebook_size + 1].double().logsumexp(dim=1)
-        odds = logits[:, -1].double() - any_code - eagerness
-        temperature = sampling.of_stopping().temperature
-        return (odds > 0).double() if temperature == 0 else (odds / temperature).sigmoid()
+    def _decisions(self, seen: Tensor, turn: int) -> tuple[Tensor, Tensor]:
+        """Give the logits of codes, and apart from them the log odds of stopping."""
+        logits = (self.head(seen) + self.odds[turn]).float()
+        of_codes = logits[:, : self.codebook_size + 1]
+        return of_codes, logits[:, -1].double() - of_codes.double().logsumexp(dim=1)

@@ -67,6 +67,17 @@ class LengthPrior(nn.Module):
         )
         return nats.reshape(lengths.shape)
 
+    @torch.no_grad()
+    def start_from(self, counts: Int[Tensor, "l v"]) -> None:
+        """Begin with how often each length comes.
+
+        Args:
+            counts: how often each code, CONTINUE and STOP come at each turn.
+        """
+        longest = counts[-1, :-1].sum().unsqueeze(0)
+        seen = torch.cat([counts[:, -1], longest]).double() + 0.5
+        self.head.bias.copy_((seen / seen.sum()).log())
+
     def generate(
         self,
         lengths: Int[Tensor, "b h w"],

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from loopyvq.errors import ConfigError
 
-__all__ = ["SamplingConfig", "draw", "filter_logits", "guide"]
+__all__ = ["SamplingConfig", "draw", "filter_logits", "guide", "stop_probability"]
 
 
 @dataclass(frozen=True)
@@ -157,3 +157,29 @@ def draw(
     # Rounding must not reach the total: symbols of probability 0 would follow.
     wanted = torch.minimum(uniform * total, torch.nextafter(total, torch.zeros_like(total)))
     return torch.searchsorted(summed, wanted.unsqueeze(-1), right=True).squeeze(-1)
+
+
+def stop_probability(odds: Float[Tensor, " n"], sampling: SamplingConfig) -> Float[Tensor, " n"]:
+    """Give how likely a site is to stop, as it is to be drawn.
+
+    Going on and stopping are one decision and the code another, so what is left out as unlikely
+    is left out of each alone: among all symbols, cutting off unlikely codes would make sites
+    shorter.
+
+    Args:
+        odds: log odds of stopping.
+        sampling: how to draw.
+
+    Returns:
+        Probabilities, float64.
+
+    Example:
+        >>> odds = torch.tensor([4.0, 1.0, -4.0])
+        >>> [round(p, 2) for p in stop_probability(odds, SamplingConfig(top_p=0.95)).tolist()]
+        [1.0, 0.73, 0.0]
+    """
+    temperature = sampling.of_stopping().temperature
+    if temperature == 0:
+        return (odds > 0).double()
+    two = torch.stack([odds.double() / temperature, torch.zeros_like(odds, dtype=torch.float64)])
+    return filter_logits(two.T, sampling).softmax(dim=1)[:, 0]

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from loopyvq.conditions import Condition
 from loopyvq.models.prior.attention import KeyValueCache, Transformer, TransformerConfig
 from loopyvq.models.prior.condition_embedding import ConditionConfig, ConditionEmbedding
+from loopyvq.models.prior.neighbours import Neighbours
 from loopyvq.models.prior.places import Places
 
 __all__ = ["SiteContext", "SiteReader"]
@@ -24,16 +25,24 @@ class SiteContext(nn.Module):
         condition: what is known of an image.
         rows: most sites along the height.
         columns: most sites along the width.
+        neighbours: whether a site is told what its nearest predecessors say.
     """
 
     def __init__(
-        self, transformer: TransformerConfig, condition: ConditionConfig, rows: int, columns: int
+        self,
+        transformer: TransformerConfig,
+        condition: ConditionConfig,
+        rows: int,
+        columns: int,
+        *,
+        neighbours: bool = False,
     ) -> None:
         super().__init__()
         width = transformer.width
         self.condition = ConditionEmbedding(condition, width)
         self.start = nn.Parameter(0.02 * torch.randn(width))
         self.places = Places(rows, columns, width)
+        self.neighbours = Neighbours(width) if neighbours else None
         self.transformer = Transformer(transformer)
 
     def forward(
@@ -93,6 +102,11 @@ class SiteReader:
         self._start = context.start.expand(batch, 1, -1)
         self._prefix = embedded.prefix
         self._transformer = context.transformer
+        self._neighbours = context.neighbours
+        self._around = None
+        if context.neighbours is not None:
+            self._around = context.neighbours.places(grid, places.device)
+        self._read: list[Tensor] = []
         self._done = 0
         self._cache = None
         if keeps:
@@ -144,14 +158,24 @@ class SiteReader:
             Context of the sites that follow each of them; the first piece also gives that of the
             first site, which follows none.
         """
+        around = self._seen_around(content)
         if self._done:
             sites = self._sites[:, self._done : self._done + content.shape[1]]
-            features, prefix = sites + content, 0
+            features, prefix = sites + content + around, 0
         else:
             content = torch.cat([self._start, content], dim=1)
-            features = self._sites[:, : content.shape[1]] + content
+            features = self._sites[:, : content.shape[1]] + content + around
             prefix = self._prefix.shape[1]
             features = torch.cat([self._prefix, features], dim=1)
         self._done += content.shape[1]
         seen: Tensor = self._transformer(features, cache=self._cache, unmasked=prefix)
         return seen[:, prefix:]
+
+    def _seen_around(self, content: Tensor) -> Tensor | float:
+        """Give what the predecessors of the sites that come next say."""
+        if self._neighbours is None or self._around is None:
+            return 0.0
+        self._read.append(content)
+        read = torch.cat(self._read, dim=1)
+        around: Tensor = self._neighbours(read, self._around[self._done : read.shape[1] + 1])
+        return around

@@ -38,9 +38,12 @@ class SiteEmbedding(nn.Module):
         Returns:
             One vector per site.
         """
-        depth = codes.shape[-1]
-        ran = torch.arange(depth, device=codes.device) < lengths.unsqueeze(-1)
-        marked = torch.where(codes < 0, self.codes.num_embeddings - 1, codes)
-        embedded = self.codes(marked) * self.scales[:depth] * ran.unsqueeze(-1)
-        summed: Tensor = embedded.sum(dim=-2) + self.lengths(lengths)
-        return summed
+        ends, rows = lengths.flatten(), codes.reshape(lengths.numel(), codes.shape[-1])
+        # Only tokens that ran are embedded: most sites are shorter than the longest.
+        ran = torch.arange(codes.shape[-1], device=codes.device) < ends.unsqueeze(1)
+        site, turn = ran.nonzero().unbind(1)
+        chosen = rows[site, turn]
+        marked = torch.where(chosen < 0, self.codes.num_embeddings - 1, chosen)
+        embedded = self.codes(marked) * self.scales[turn]
+        summed: Tensor = self.lengths(ends).index_add(0, site, embedded)
+        return summed.reshape(*lengths.shape, self.lengths.embedding_dim)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from loopyvq.conditions import Condition
@@ -50,6 +50,7 @@ class SitePriorConfig:
         transformer: the one over sites.
         depth: the one over the turns of a site.
         condition: what is known of an image.
+        neighbours: tell every site what its nearest predecessors say, beside what attention finds.
     """
 
     codebook_size: int = 512
@@ -63,6 +64,7 @@ class SitePriorConfig:
         default_factory=lambda: TransformerConfig(width=128, layers=2, heads=4)
     )
     condition: ConditionConfig = field(default_factory=ConditionConfig)
+    neighbours: bool = False
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -101,9 +103,16 @@ class SitePrior(nn.Module):
         width, where = config.transformer.width, (config.rows, config.columns)
         first = config.lengths == "first"
         self.embedding = SiteEmbedding(size, depth, width)
-        self.context = SiteContext(config.transformer, config.condition, *where)
+        self.context = SiteContext(
+            config.transformer, config.condition, *where, neighbours=config.neighbours
+        )
         self.depth = DepthTransformer(
-            size, depth, config.min_length, width, config.depth, stops=not first
+            size,
+            depth,
+            config.min_length,
+            width,
+            config.depth,
+            stops=not first,
         )
         self.lengths: LengthPrior | None = None
         self.ahead: SymbolMap | None = None
@@ -141,12 +150,25 @@ class SitePrior(nn.Module):
             extra = self.ahead(tokens.lengths, tokens.lengths.shape[1:])
         context = self.context(content, condition, dropped, extra)
         nats = self.depth(
-            context.flatten(0, 1), tokens.codes.flatten(0, 2), tokens.lengths.flatten()
+            context.flatten(0, 1),
+            tokens.codes.flatten(0, 2),
+            tokens.lengths.flatten(),
         )
         code, stop = (item.reshape(tokens.lengths.shape) for item in nats)
         if self.lengths is not None:
             stop = self.lengths(tokens.lengths, condition, dropped)
         return TokenNats(code, stop)
+
+    @torch.no_grad()
+    def start_from(self, counts: Int[Tensor, "l v"]) -> None:
+        """Begin with the odds that symbols have, whatever came before.
+
+        Args:
+            counts: how often each code, CONTINUE and STOP come at each turn.
+        """
+        self.depth.start_from(counts)
+        if self.lengths is not None:
+            self.lengths.start_from(counts)
 
     @torch.no_grad()
     def generate(

@@ -23,6 +23,10 @@ def test_classes_and_boxes_stand_in_the_prefix():
     boxes = torch.tensor([[[0, 1, 2, 3, 4], [-1, 0, 0, 0, 0]], [[1, 0, 0, 7, 7], [0, 1, 1, 2, 2]]])
     found = embed(Condition(classes=torch.tensor([0, 2]), boxes=boxes))
     assert found.prefix.shape == (2, 3, 6)
+    missing = embed(Condition(boxes=boxes)).sites
+    said = found.sites - missing  # and classes the same at every site
+    assert not torch.allclose(said[0], said[1], atol=1e-3)
+    assert torch.allclose(said, said[:, :1].expand_as(said), atol=1e-6)
     other = boxes.clone()
     other[0, 1, 1:] = 5  # sides of a box that is not there
     assert torch.equal(embed(Condition(torch.tensor([0, 2]), boxes=other)).prefix, found.prefix)

@@ -19,7 +19,7 @@ def padded_reference(depth, context, codes, lengths):
     before = depth.codes(marked[:, :-1])
     before = torch.cat([torch.zeros(len(codes), 1, 8), before], dim=1)
     features = depth.context(context).unsqueeze(1) + depth.turns + before
-    logits = depth.head(depth.transformer(features)).float()
+    logits = (depth.head(depth.transformer(features)) + depth.odds).float()
     nats = []
     for row, site, length in zip(logits, marked, lengths.tolist(), strict=True):
         legal = [turn >= depth.min_length for turn in range(4)]
@@ -97,3 +97,27 @@ def test_turns_have_temperatures_of_their_own():
         )
     assert len(codes[:, 0].unique()) == 1
     assert len(codes[:, 1].unique()) > 1
+
+
+def test_guidance_weighs_going_on_apart_from_codes():
+    depth = depth_of()
+    torch.nn.init.normal_(depth.head.weight, std=1.0)
+    with torch.no_grad():
+        depth.head.weight[6] = 0
+        depth.odds[:, 6] = 7
+        told = 20 * torch.randn(1, 6)
+        untold = -told
+        seen = depth.transformer(
+            (depth.context(torch.cat([told, untold])) + depth.turns[0])[:, None]
+        )
+        logits = depth.head(seen[:, 0]) + depth.odds[0]
+        odds = logits[:, 6] - logits[:, :6].logsumexp(dim=1)
+        guided = odds[1] + 1.5 * (odds[0] - odds[1])
+        joint = logits[1] + 1.5 * (logits[0] - logits[1])
+        assert abs(float(guided.sigmoid() - joint.softmax(0)[6])) > 0.05
+        context = torch.cat([told.expand(4000, 6), untold.expand(4000, 6)])
+        uniform = torch.rand(4000, 4, dtype=torch.float64)
+        _, lengths = depth.draw(
+            context, SamplingConfig(guidance=1.5), uniform, cache=depth.cache(8000)
+        )
+    assert float((lengths == 0).float().mean()) == pytest.approx(float(guided.sigmoid()), abs=0.03)

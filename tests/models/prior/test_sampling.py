@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopyvq.errors import ConfigError
-from loopyvq.models.prior.sampling import SamplingConfig, draw, filter_logits, guide
+from loopyvq.models.prior.sampling import (
+    SamplingConfig,
+    draw,
+    filter_logits,
+    guide,
+    stop_probability,
+)
 
 LOGITS = torch.tensor([0.4, 0.3, 0.2, 0.1]).log()
 
@@ -105,3 +111,14 @@ def test_stopping_has_its_own_temperature():
 def test_ranges_are_checked(options, message):
     with pytest.raises(ConfigError, match=message):
         SamplingConfig(**options)
+
+
+def test_unlikely_ends_are_left_out():
+    odds = torch.tensor([0.97, 0.6, 0.03]).logit()
+    kept = stop_probability(odds, SamplingConfig()).tolist()
+    assert kept == pytest.approx([0.97, 0.6, 0.03], abs=1e-6)
+    for sampling in (SamplingConfig(top_p=0.95), SamplingConfig(min_p=0.1)):
+        assert stop_probability(odds, sampling).tolist() == pytest.approx([1, 0.6, 0], abs=1e-6)
+    assert stop_probability(odds, SamplingConfig(temperature=0.0)).tolist() == [1, 1, 0]
+    warm = stop_probability(odds, SamplingConfig(top_p=0.9, stop_temperature=3.0))
+    assert 0 < float(warm[2]) < float(warm[0]) < 1

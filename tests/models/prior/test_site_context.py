@@ -7,16 +7,17 @@ from loopyvq.models.prior.condition_embedding import ConditionConfig
 from loopyvq.models.prior.site_context import SiteContext, SiteReader
 
 
-def context_of(**conditions) -> SiteContext:
+def context_of(neighbours=False, **conditions) -> SiteContext:
     torch.manual_seed(0)
-    sizes = TransformerConfig(width=16, layers=2, heads=2)
-    return SiteContext(sizes, ConditionConfig(**conditions), rows=3, columns=4).eval()
+    sizes, told = TransformerConfig(width=16, layers=2, heads=2), ConditionConfig(**conditions)
+    return SiteContext(sizes, told, rows=3, columns=4, neighbours=neighbours).eval()
 
 
 @pytest.mark.parametrize("pieces", [(0, *[1] * 11), (11,), (5, 1, 5), (0, 11)])
 @pytest.mark.parametrize("guided", [False, True])
-def test_piece_by_piece_is_the_whole(pieces, guided):
-    context = context_of(classes=2, box_classes=2)
+@pytest.mark.parametrize("neighbours", [False, True])
+def test_piece_by_piece_is_the_whole(pieces, guided, neighbours):
+    context = context_of(neighbours, classes=2, box_classes=2)
     condition = Condition(torch.tensor([0, 1]), boxes=torch.zeros(2, 3, 5).long())
     content = torch.randn(2, 3, 4, 16)
     with torch.no_grad():
@@ -43,3 +44,10 @@ def test_extra_features_are_read():
     assert not torch.allclose(
         context(content, Condition()), context(content, Condition(), None, extra)
     )
+
+
+def test_neighbours_are_read():
+    content = torch.randn(1, 3, 4, 16)
+    with_them, without = context_of(neighbours=True), context_of()
+    without.load_state_dict(with_them.state_dict(), strict=False)
+    assert not torch.allclose(with_them(content, Condition()), without(content, Condition()))

@@ -16,6 +16,9 @@ def _without_gradients(request):
         yield
 
 
+TOLD = {"neighbours": True}
+
+
 def tokens_of(*sites: list[int], grid=(1, 1), depth=2) -> Tokens:
     """One image whose sites have these tokens."""
     codes = torch.tensor([site + [PAD] * (depth - len(site)) for site in sites])
@@ -50,9 +53,10 @@ def test_the_stop_part_is_the_likelihood_of_the_lengths(prior_of, lengths):
     assert float(empty.code) == 0
 
 
+@pytest.mark.parametrize("told", [{}, TOLD])
 @pytest.mark.parametrize("lengths", ["inside", "first"])
-def test_a_site_depends_on_earlier_sites_only(prior_of, random_tokens, lengths):
-    prior = prior_of(lengths=lengths)
+def test_a_site_depends_on_earlier_sites_only(prior_of, random_tokens, lengths, told):
+    prior = prior_of(lengths=lengths, **told)
     tokens = random_tokens()
     before = prior(tokens)
     for site in range(6):
@@ -76,10 +80,11 @@ def test_equal_lengths_together_or_apart_give_the_same(prior_of, random_tokens):
         assert torch.allclose(alone.total[0], together.total[image], atol=1e-5)
 
 
+@pytest.mark.parametrize("told", [{}, TOLD])
 @pytest.mark.parametrize("lengths", ["inside", "first"])
-def test_what_is_drawn_follows_the_likelihood(prior_of, lengths):
+def test_what_is_drawn_follows_the_likelihood(prior_of, lengths, told):
     """Draw single sites many times and compare their shares with their probabilities."""
-    prior = prior_of(lengths=lengths)
+    prior = prior_of(lengths=lengths, **told)
     count = 20_000
     generator = torch.Generator().manual_seed(0)
     drawn = prior.generate(Request((1, 1), count), SamplingConfig(), generator).validate(3)
@@ -105,6 +110,18 @@ def test_step_by_step_is_what_is_learned_at_once(prior_of, lengths, guidance):
         assert_greedy(prior, drawn, condition)
 
 
+def test_images_of_a_told_prior_follow_the_likelihood(prior_of):
+    """Draw images of two by two sites; how often a first token comes is what the prior says."""
+    prior = prior_of(**TOLD)
+    generator = torch.Generator().manual_seed(0)
+    drawn = prior.generate(Request((2, 2), 4000), SamplingConfig(), generator)
+    nats = prior(drawn).total.flatten(1)
+    # Entropy is the mean cost of what is drawn; costs of draws that do not fit would be higher.
+    changed = drawn.codes.roll(1, dims=0), drawn.lengths.roll(1, dims=0)
+    mixed = [torch.cat([a[:, :1], b[:, 1:]], 1) for a, b in zip(drawn, changed, strict=True)]
+    assert float(prior(Tokens(*mixed)).total.flatten(1)[:, 2:].mean()) > float(nats[:, 2:].mean())
+
+
 def assert_greedy(prior, drawn, condition):
     """At every turn the symbol has the largest logit; stopping, the larger odds."""
     context = prior.context(prior.embedding(*drawn), condition)
@@ -114,7 +131,9 @@ def assert_greedy(prior, drawn, condition):
         marked = torch.where(site < 0, 3, site)
         before = torch.cat([torch.zeros(1, 16), prior.depth.codes(marked[:1])])
         features = row + prior.depth.turns + before
-        logits = prior.depth.head(prior.depth.transformer(features.unsqueeze(0)))[0]
+        logits = (
+            prior.depth.head(prior.depth.transformer(features.unsqueeze(0)))[0] + prior.depth.odds
+        )
         for turn in range(length):
             assert int(logits[turn, :4].argmax()) == int(marked[turn])
             assert logits[turn, :4].logsumexp(0) >= logits[turn, 4]
@@ -137,7 +156,7 @@ def test_withheld_conditions_make_no_difference_and_others_do(prior_of, random_t
 @pytest.mark.parametrize("lengths", ["inside", "first"])
 def test_gradients_reach_every_parameter(prior_of, random_tokens, lengths):
     conditions = ConditionConfig(classes=4, symbols=5, places=True, box_classes=2, box_bins=8)
-    prior = prior_of(lengths=lengths, condition=conditions).train()
+    prior = prior_of(lengths=lengths, condition=conditions, **TOLD).train()
     condition = Condition(
         torch.tensor([0, 1]),
         torch.randint(0, 5, (2, 6, 6)),
@@ -179,3 +198,16 @@ def test_what_does_not_fit_is_refused(prior_of):
 def test_bad_configs_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         SitePriorConfig(**{"max_depth": 2, **changes})
+
+
+def test_it_begins_with_the_odds_of_the_data(prior_of, random_tokens):
+    counts = torch.tensor([[50, 10, 0, 0, 40], [5, 5, 40, 0, 10]])
+    for lengths in ("inside", "first"):
+        prior = prior_of(lengths=lengths)
+        prior.start_from(counts)
+        prior.depth.head.weight.zero_()
+        shares = prior.depth.odds.softmax(dim=1)
+        assert shares[0, 0] == pytest.approx(50 / (100 if lengths == "inside" else 60), abs=0.02)
+        assert shares[1, 2] == pytest.approx(40 / (60 if lengths == "inside" else 50), abs=0.03)
+    found = prior.lengths.head.bias.softmax(dim=0)
+    assert found.tolist() == pytest.approx([0.4, 0.1, 0.5], abs=0.01)

@@ -1,0 +1,92 @@
+"""Images to tokens by the rules that there are."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from loopyvq.codec.bound import bounded_tokens
+from loopyvq.codec.weighing import weighed_tokens
+from loopyvq.coding import Tables
+from loopyvq.errors import ConfigError
+from loopyvq.models import Tokenizer
+from loopyvq.tokens import Tokens
+
+__all__ = ["StopRule", "encode_images"]
+
+# Price of a bit as a share of a squared threshold, as for files.
+_BIT_PRICE = 0.1
+
+
+class StopRule(NamedTuple):
+    """When a site has enough tokens, and what decides between codes.
+
+    Attributes:
+        threshold: the stop distance, in units of the latents' scale; 0: every site gets ``depth``.
+        depth: most tokens of a site.
+        rule: how the threshold is read, see ``stop`` of `LoopConfig`; or ``in_context``: codes and
+            stops are chosen by what they cost with the model's tables.
+        weigh: for sites that all get ``depth``: the threshold at which codes are chosen by what
+            they cost in context; 0 takes the nearest.
+    """
+
+    threshold: float
+    depth: int
+    rule: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
+    weigh: float = 0.0
+
+    @property
+    def needs_tables(self) -> bool:
+        """Whether the tables of the model are asked for prices."""
+        return self.rule == "in_context" or self.weigh > 0
+
+
+@torch.no_grad()
+def encode_images(
+    tokenizer: Tokenizer,
+    images: Float[Tensor, "b c H W"],
+    stop: StopRule,
+    tables: Tables | None = None,
+) -> Tokens:
+    """Encode images.
+
+    Args:
+        tokenizer: the model, in evaluation mode, with the least length that it shall have.
+        images: in [-1, 1].
+        stop: when a site has enough tokens.
+        tables: of the model, for rules that weigh what symbols cost.
+
+    Returns:
+        Tokens with sites of shape ``b h w``, on the device of the tokenizer.
+
+    Raises:
+        ConfigError: the rule needs tables.
+    """
+    quantizer, before = tokenizer.quantizer, tokenizer.quantizer.stop
+    quantizer.stop = "rate_distortion" if stop.rule == "in_context" else stop.rule
+    try:
+        if not stop.needs_tables:
+            return tokenizer.encode(images, stop.threshold, stop.depth)
+        if tables is None:
+            raise ConfigError("tokens in context need the model's tables: see loopyvq tables")
+        latents = tokenizer.latents(images)
+        parts = [_weighed(tokenizer, latent, stop, tables) for latent in latents]
+    finally:
+        quantizer.stop = before
+    codes, lengths = (torch.stack(items).to(images.device) for items in zip(*parts, strict=True))
+    return Tokens(codes, lengths)
+
+
+def _weighed(
+    tokenizer: Tokenizer, latent: Float[Tensor, "h w d"], stop: StopRule, tables: Tables
+) -> Tokens:
+    """Encode one image at prices of its own context."""
+    quantizer, least = tokenizer.quantizer, tokenizer.quantizer.min_length
+    if stop.rule == "in_context":
+        return bounded_tokens(
+            quantizer, latent, stop.threshold, "in_context", False, least, tables
+        ).tokens
+    start = quantizer.encode(latent, stop.threshold, stop.depth)
+    price = _BIT_PRICE * stop.weigh**2
+    return weighed_tokens(quantizer, latent, tables, start, price, may_stop=False)
