@@ -59,8 +59,13 @@ def site_importance(
     grey = (to_grey(pixels) if pixels.shape[0] == 3 else pixels[:1]).double().unsqueeze(0)
     reach = _WINDOW // 2
     around = F.pad(grey, (reach, reach, reach, reach), mode="replicate")
-    mean, square = (F.avg_pool2d(power, _WINDOW, 1) for power in (around, around.square()))
+    mean, square = (_average(power) for power in (around, around.square()))
     contrast = (square - mean.square()).clamp(min=0)
     weights = 1 / (2 * contrast + _STABILISER)
     sites = F.avg_pool2d(weights, factor, ceil_mode=True)[0, 0].log()
     return torch.exp(TUNES[tune] * (sites - sites.mean())).numpy()
+
+
+def _average(plane: Float[Tensor, "1 1 H W"]) -> Float[Tensor, "1 1 h w"]:
+    """Average over windows, along one side after the other: 50 instead of 625 additions a pixel."""
+    return F.avg_pool2d(F.avg_pool2d(plane, (_WINDOW, 1), 1), (1, _WINDOW), 1)

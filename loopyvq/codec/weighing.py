@@ -24,6 +24,7 @@ __all__ = ["WeighingPort", "weighed_tokens"]
 
 # A site that goes on will pay for a stop, or for another code, in its next turn.
 _BITS_OF_GOING_ON = 1.0
+_BITS_OF_CERTAINTY = TOTAL.bit_length() - 1
 
 
 class WeighingPort:
@@ -49,8 +50,9 @@ class WeighingPort:
         self.plane = np.full(residuals.shape[:2], len(codes) + 1, np.int64)
         self.stop = len(codes) + 1
         self._residuals, self._codes = residuals, codes
-        self._norms = (codes**2).sum(axis=1)
-        self._price, self._keeps, self._may_stop = price, keeps, may_stop
+        self._products = (-2 * keeps * codes.T).astype(np.float32)
+        self._norms = (keeps * (codes**2).sum(axis=1)).astype(np.float32)
+        self._price, self._keeps, self._may_stop = price.astype(np.float32), keeps, may_stop
 
     def symbols(
         self,
@@ -62,13 +64,17 @@ class WeighingPort:
         size, left = len(self._codes), self._residuals[rows, columns]
         price = self._price[rows, columns, None]
         energy = (left**2).sum(axis=1)
-        cost = np.empty((len(rows), size + 2))
-        cost[:, :size] = energy[:, None] - 2 * left @ self._codes.T + self._norms
-        cost[:, size] = energy
-        cost[:, : size + 1] *= self._keeps
-        cost[:, : size + 1] += price * _BITS_OF_GOING_ON
-        cost[:, size + 1] = energy if self._may_stop else np.inf
-        cost -= price * np.log2(frequencies / TOTAL)
+        # All in 32-bit floats, which are faster: a near-tie may go either way and costs the same.
+        cost = np.log2(frequencies.astype(np.float32))
+        cost -= _BITS_OF_CERTAINTY + _BITS_OF_GOING_ON
+        cost *= -price
+        if self._may_stop:
+            cost[:, size + 1] += energy * (1 - self._keeps) - price[:, 0] * _BITS_OF_GOING_ON
+        else:
+            cost[:, size + 1] = np.inf
+        # What all symbols have in common, the energy that is left, is left out.
+        cost[:, :size] += left.astype(np.float32) @ self._products
+        cost[:, :size] += self._norms
         chosen = cost.argmin(axis=1)
         self.plane[rows, columns] = chosen
         emits = chosen < size

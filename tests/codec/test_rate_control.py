@@ -25,6 +25,39 @@ def test_the_smallest_file_that_is_good_enough(least):
     assert found.value < least + 0.2 or found.threshold > 1.5
 
 
+@given(st.floats(700, 40_000), st.floats(0.3, 1.5), st.floats(0, 300))
+def test_few_attempts_on_a_curve_like_that_of_files(most, power, header):
+    tried = []
+
+    def attempt(threshold):
+        tried.append(threshold)
+        return round(header + 1000 * threshold**-power)
+
+    target = Target("num_bytes", most)
+    if not attempt(1.6) <= most < attempt(0.02):
+        return
+    tried.clear()
+    found = search(attempt, float, target)
+    assert most * 0.995 - 2 < found.value <= most
+    assert len(tried) <= 13
+
+
+def test_neither_end_is_tried_without_need():
+    tried = []
+    found = search(lambda at: tried.append(at) or size(at), float, Target("rate_bpp", 9000.0))
+    assert found.value == pytest.approx(9000, rel=2e-3)
+    assert min(tried) > 0.02
+    assert max(tried) < 1.6
+    assert len(tried) <= 7
+
+
+def test_a_staircase_is_climbed():
+    found = search(lambda at: round(20 * at), float, Target("pixel_error", 7.0))
+    assert found.value == 7
+    found = search(lambda at: round(30 - 8 * at), float, Target("psnr_db", 24.0))
+    assert found.value == 24
+
+
 def test_ends_of_the_range():
     assert search(size, float, Target("num_bytes", 1e9)).threshold == 0.02
     assert search(lambda at: at, float, Target("pixel_error", 5.0)).threshold == 1.6
