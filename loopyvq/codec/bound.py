@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from loopyvq.codec.escape import distances, escape
-from loopyvq.codec.weighing import weighed_tokens
+from loopyvq.codec.weighing import price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.coding.header import BOUND_STEPS_PER_OCTAVE
 from loopyvq.errors import CheckpointError, ConfigError
@@ -26,8 +26,6 @@ from loopyvq.tokens import Tokens
 __all__ = ["STOP_RULES", "Bounded", "bounded_tokens", "round_down"]
 
 STOP_RULES = ("threshold", "rate_distortion", "in_context")
-# Price of a bit as a share of the squared threshold: a token of about nine bits costs the whole.
-_BIT_PRICE = 0.1
 # Encoders keep this much below the bound, in units of sigma and as a share of the threshold, so
 # that latents and gains that another machine computes a few roundings off are within it as well.
 _MARGIN = 1e-5
@@ -124,7 +122,7 @@ def bounded_tokens(
     with _stopping_by(quantizer, stop, min_length):
         tokens = quantizer.encode(z_e, limit)
     if stop == "in_context":
-        prices = _BIT_PRICE * limit**2 / (np.ones(shape[:2]) if importance is None else importance)
+        prices = price_of_bit(limit) / (np.ones(shape[:2]) if importance is None else importance)
         tokens = _weigh(quantizer, z_e, prices, tokens, min_length, tables)
     decoded = _decode(quantizer, tokens)
     meant = latents.cpu().numpy().reshape(-1, shape[-1])

@@ -20,11 +20,26 @@ from loopyvq.coding.turns import CONTINUE, PAD, stop_share_of
 from loopyvq.quantize import LoopQuantizer
 from loopyvq.tokens import Tokens
 
-__all__ = ["WeighingPort", "weighed_tokens"]
+__all__ = ["WeighingPort", "price_of_bit", "weighed_tokens"]
+
+# Price of a bit as a share of the squared threshold: a token of about nine bits costs the whole.
+_SHARE_OF_SQUARE = 0.1
 
 # A site that goes on will pay for a stop, or for another code, in its next turn.
 _BITS_OF_GOING_ON = 1.0
 _BITS_OF_CERTAINTY = TOTAL.bit_length() - 1
+
+
+def price_of_bit(threshold: float) -> float:
+    """Tell how much squared error a bit must save at a threshold.
+
+    Args:
+        threshold: in units of ``sigma``.
+
+    Returns:
+        The price, in units of ``sigma`` squared.
+    """
+    return _SHARE_OF_SQUARE * threshold**2
 
 
 class WeighingPort:

@@ -7,16 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from loopyvq.codec.bound import bounded_tokens
-from loopyvq.codec.weighing import weighed_tokens
+from loopyvq.codec.weighing import price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
 from loopyvq.tokens import Tokens
 
 __all__ = ["StopRule", "encode_images"]
-
-# Price of a bit as a share of a squared threshold, as for files.
-_BIT_PRICE = 0.1
 
 
 class StopRule(NamedTuple):
@@ -88,5 +85,5 @@ def _weighed(
             quantizer, latent, stop.threshold, "in_context", False, least, tables
         ).tokens
     start = quantizer.encode(latent, stop.threshold, stop.depth)
-    price = _BIT_PRICE * stop.weigh**2
+    price = price_of_bit(stop.weigh)
     return weighed_tokens(quantizer, latent, tables, start, price, may_stop=False)

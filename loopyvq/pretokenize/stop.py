@@ -1,6 +1,6 @@
 """The threshold at which images have a wanted length or quality, found on the images themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from jaxtyping import Float
@@ -64,16 +64,14 @@ def stop_for_length(
         found = [encode_images(tokenizer, batch, stop, tables).lengths for batch in batches]
         return float(torch.cat(found).float().mean())
 
-    low, high = _SMALLEST, _LARGEST
-    if not length_at(high) <= mean_length <= length_at(low):
+    shortest, longest = length_at(_LARGEST), length_at(_SMALLEST)
+    if not shortest <= mean_length <= longest:
         raise ConfigError(
             f"no threshold gives {mean_length:g} tokens per site: these images have "
-            f"{length_at(high):.2f} to {length_at(low):.2f}; a model of fixed depth needs a depth"
+            f"{shortest:.2f} to {longest:.2f}; a model of fixed depth needs a depth"
         )
-    for _ in range(_BISECTIONS):
-        middle = (low * high) ** 0.5
-        low, high = (low, middle) if length_at(middle) < mean_length else (middle, high)
-    return like._replace(threshold=float(f"{(low * high) ** 0.5:.4g}"))
+    threshold = _bisect(length_at, mean_length, _SMALLEST, _LARGEST, _BISECTIONS)
+    return like._replace(threshold=threshold)
 
 
 @torch.no_grad()
@@ -147,8 +145,15 @@ def stop_for_psnr(
             f"no threshold gives {psnr_db:g} dB: these images have {reached[0]:.2f} to "
             f"{max(reached):.2f}"
         )
-    high = low * _STRIDE
-    for _ in range(_BISECTIONS // 2):
+    threshold = _bisect(psnr_at, psnr_db, low, low * _STRIDE, _BISECTIONS // 2)
+    return rule._replace(threshold=threshold)
+
+
+def _bisect(
+    value_at: Callable[[float], float], wanted: float, low: float, high: float, halvings: int
+) -> float:
+    """Find where a value that falls with the threshold is what is wanted, to four digits."""
+    for _ in range(halvings):
         middle = (low * high) ** 0.5
-        low, high = (middle, high) if psnr_at(middle) > psnr_db else (low, middle)
-    return rule._replace(threshold=float(f"{(low * high) ** 0.5:.4g}"))
+        low, high = (middle, high) if value_at(middle) >= wanted else (low, middle)
+    return float(f"{(low * high) ** 0.5:.4g}")
