@@ -68,12 +68,15 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="images to fit the tables to")
     parser.add_argument("--test", help="images to measure")
     parser.add_argument("--limit", type=int, default=400, help="images to fit to")
+    parser.add_argument("--examples", type=int, default=400_000, help="symbols of each turn")
     parser.add_argument("--test-limit", type=int, metavar="N", help="measure the first N images")
     options = parser.parse_args()
     path = PRETRAINED[options.name].weights
     rounded(options.model, path)
     tables = fit_tables_to_images(
-        load_tokenizer(path), some(open_image_set(options.data), options.limit)
+        load_tokenizer(path),
+        some(open_image_set(options.data), options.limit),
+        examples_per_turn=options.examples,
     )
     save_tables(path, tables)
     print(f"{path.name}: {path.stat().st_size:,} bytes")

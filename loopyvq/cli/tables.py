@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from loopyvq.data import ImageSet
     from loopyvq.models import Tokenizer
 
+DEFAULT_EXAMPLES = 400_000
+"""Symbols of each turn to learn from, at most."""
+
 _EXAMPLES = """\
 examples:
   loopyvq tables runs/first --data photos/
+  loopyvq tables runs/first --data photos/ --limit 1500 --examples 1000000
   loopyvq tables runs/first --data photos/ --fixed-depth --out fixed.safetensors
 
 Files become about a sixth smaller. `loopyvq train tokenizer` does this at its end. Files made
@@ -35,6 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, default=400, metavar="N", help="images to use (default: %(default)s)"
     )
     parser.add_argument(
+        "--examples",
+        type=int,
+        default=DEFAULT_EXAMPLES,
+        metavar="N",
+        help="symbols of each turn to learn from, at most (default: %(default)s)",
+    )
+    parser.add_argument(
         "--fixed-depth",
         action=argparse.BooleanOptionalAction,
         help="fit to the same number of tokens at every site (default: as the model's threshold "
@@ -51,8 +62,9 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Fit tables."""
     from loopyvq.errors import ConfigError
 
-    if arguments.limit < 1:
-        raise ConfigError(f"--limit must be at least 1, got {arguments.limit}")
+    for name in ("limit", "examples"):
+        if getattr(arguments, name) < 1:
+            raise ConfigError(f"--{name} must be at least 1, got {getattr(arguments, name)}")
     if arguments.out is None and pretrained_file(arguments.model) is not None:
         raise ConfigError(
             f"{arguments.model} comes with loopyvq: write a model of your own with --out"
@@ -65,8 +77,8 @@ def fit_to_data(tokenizer: "Tokenizer", arguments: argparse.Namespace) -> str:
 
     Args:
         tokenizer: the model.
-        arguments: with ``model`` (its path), ``data``, ``limit``, ``fixed_depth``, ``out`` and
-            ``strict``.
+        arguments: with ``model`` (its path), ``data``, ``limit``, ``examples``,
+            ``fixed_depth``, ``out`` and ``strict``.
 
     Returns:
         A line that says what was written.
@@ -80,7 +92,10 @@ def fit_to_data(tokenizer: "Tokenizer", arguments: argparse.Namespace) -> str:
     channels = tokenizer.config.image_channels
     images = open_image_set(arguments.data, channels=channels, strict=arguments.strict)
     tables = fit_tables_to_images(
-        tokenizer, _some(images, arguments.limit), fixed_depth=arguments.fixed_depth
+        tokenizer,
+        _some(images, arguments.limit),
+        fixed_depth=arguments.fixed_depth,
+        examples_per_turn=arguments.examples,
     )
     file = save_tables(arguments.model, tables, arguments.out)
     return f"{file}: tables of {tables.num_bytes:,} bytes"

@@ -142,13 +142,13 @@ def _fit_tables(model: Path, data: str, arguments: argparse.Namespace) -> None:
     import os
 
     from loopyvq.checkpoint import load_tokenizer
-    from loopyvq.cli.tables import fit_to_data
+    from loopyvq.cli.tables import DEFAULT_EXAMPLES, fit_to_data
     from loopyvq.codec import load_tables
 
     if os.environ.get("RANK", "0") != "0" or load_tables(model) is not None:
         return
     wanted = {"model": model, "data": data, "limit": arguments.tables, "out": None}
-    wanted |= {"fixed_depth": None, "strict": arguments.strict}
+    wanted |= {"examples": DEFAULT_EXAMPLES, "fixed_depth": None, "strict": arguments.strict}
     fit_to_data(load_tokenizer(model), argparse.Namespace(**wanted))
 
 

@@ -8,7 +8,8 @@ from loopyvq.codec.image import Codec, Verified
 from loopyvq.codec.limits import ReadingLimits
 from loopyvq.codec.rate_control import TARGETS, Target, threshold_of_quality
 from loopyvq.codec.sites import DecodedSites
-from loopyvq.codec.tables import fit_tables_to_images, load_tables, save_tables
+from loopyvq.codec.table_fitting import fit_tables_to_images
+from loopyvq.codec.tables import load_tables, save_tables
 from loopyvq.codec.vector_codebook import VectorCodebook, codebook_of, fit_codebook
 
 __all__ = [

@@ -57,9 +57,11 @@ def fit_tables(
     networks = []
     weights = np.ones((len(gains), NUM_TABLE_ROWS, len(codebook) + 1), np.uint16)
     for turn in range(len(gains)):
-        weights[turn] = _count(samples, turn, len(codebook))
+        # A turn in which all stop is not coded.
+        going = [tokens for tokens in samples if tokens.lengths.max(initial=0) > turn]
+        weights[turn] = _count(going, turn, len(codebook))
         features, symbols = _examples(
-            samples, turn, scaled, scaled_gains, examples_per_turn, generator
+            going, turn, scaled, scaled_gains, examples_per_turn, generator
         )
         hidden = _HIDDEN[min(turn, len(_HIDDEN) - 1)]
         networks.append(

@@ -8,12 +8,12 @@ from loopyvq.coding import Tables
 
 @pytest.fixture
 def little_fit(monkeypatch):
-    import loopyvq.codec.tables as module
+    import loopyvq.codec.table_fitting as module
 
     fit = module.fit_tables
 
     def fit_little(*arguments: object) -> Tables:
-        return fit(*arguments, examples_per_turn=200, epochs=1)
+        return fit(*arguments[:4], examples_per_turn=200, epochs=1)
 
     monkeypatch.setattr(module, "fit_tables", fit_little)
 
@@ -35,6 +35,9 @@ def test_tables_are_stored_with_a_model(run, workspace, tmp_path):
     code, out, err = run("tables", model, "--data", workspace / "photos", "--limit", 3)
     assert code == 0, err
     assert "bytes" in out
+    few = run("tables", model, "--data", workspace / "photos", "--examples", 0)
+    assert few[0] == 2
+    assert "--examples must be at least 1, got 0" in few[2]
     assert load_tables(model).codebook_size == 16
     assert run("info", model)[0] == 0
     words_of_copy = [

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-import torch
 
 from loopyvq.checkpoint import (
     load_tokenizer,
@@ -9,9 +8,9 @@ from loopyvq.checkpoint import (
     save_tokenizer,
     write_tensors,
 )
-from loopyvq.codec import Codec, fit_tables_to_images, load_tables, save_tables
+from loopyvq.codec import Codec, load_tables, save_tables
 from loopyvq.codec.tables import coding_identity
-from loopyvq.errors import CheckpointError, DataError
+from loopyvq.errors import CheckpointError
 from tests.codec.conftest import make_image, make_tokenizer
 
 
@@ -51,27 +50,3 @@ def test_damaged_tables_are_a_checkpoint_error(tokenizer, tables, tmp_path):
     write_tensors(path, "tokenizer", tensors, **header)
     with pytest.raises(CheckpointError, match="tables are incomplete"):
         load_tables(path)
-
-
-def test_tables_are_fitted_to_images(tables, monkeypatch):
-    import loopyvq.codec.tables as module
-
-    asked = []
-
-    def fit(samples, *rest):
-        asked.append((samples, rest))
-        return tables
-
-    monkeypatch.setattr(module, "fit_tables", fit)
-    tokenizer = make_tokenizer()
-    fit_tables_to_images(tokenizer, [make_image(24, 33), make_image(16, 16)])
-    samples, (codes, gains, seed) = asked[0]
-    assert [sample.lengths.shape for sample in samples] == [(3, 5)] * 3 + [(2, 2)] * 3
-    assert (codes.shape, gains.shape, seed) == ((16, 4), (4,), 0)
-    assert torch.tensor([sample.lengths.max() for sample in samples]).max() > 0
-    fit_tables_to_images(tokenizer, [make_image(24, 1600)], fixed_depth=True)
-    (sample,) = asked[1][0]
-    assert sample.lengths.shape == (3, 96)
-    assert sample.lengths.min() == sample.lengths.max() == 4
-    with pytest.raises(DataError, match="at least one"):
-        fit_tables_to_images(tokenizer, [])
