@@ -206,9 +206,20 @@ class Codec:
             BitstreamError: the bytes are damaged, cut off, of another model, or beyond the limits.
             ConfigError: ``turns`` is negative.
         """
-        header, tokens, z_q, *_ = self.decode_sites(data, turns, partial)
+        return self.paint(self.decode_sites(data, turns, partial))
+
+    def paint(self, sites: DecodedSites) -> UInt8[Tensor, "c H W"]:
+        """Give the image of sites that were read.
+
+        Args:
+            sites: as `decode_sites` gives them.
+
+        Returns:
+            8-bit pixels, grey or colour as they were.
+        """
+        header = sites.header
         shape = (header.channels, header.height, header.width)
-        return paint(self.tokenizer, z_q, tokens.lengths, header.threshold, shape)
+        return paint(self.tokenizer, sites.z_q, sites.tokens.lengths, header.threshold, shape)
 
     def decode_sites(
         self, data: bytes, turns: int | None = None, partial: bool = False

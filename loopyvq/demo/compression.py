@@ -127,14 +127,14 @@ def _compare(
     compared = []
     for index, (path, data) in enumerate(files):
         setting = f"{thresholds[index]:.3g}"
-        decoded = shelf.codec.decompress(data)
+        sites = shelf.codec.decode_sites(data)
+        decoded = shelf.codec.paint(sites)
         point = measure_point(OURS, setting, shelf.name, len(data), decoded, shelf.image)
-        tokens = shelf.codec.decode_sites(data).tokens
         beside = [
             _measure(shelf, system, found[index].data, found[index].fits)
             for system, found in others.items()
         ]
-        compared.append(ComparedFile(str(path), point, decoded, tokens, beside))
+        compared.append(ComparedFile(str(path), point, decoded, sites.tokens, beside))
     return compared
 
 
