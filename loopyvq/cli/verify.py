@@ -66,7 +66,7 @@ def _verify_image(data: bytes, arguments: argparse.Namespace) -> str:
 
     codec = open_codec(arguments.model, str(open_device(arguments.device)))
     sites = codec.decode_sites(data)
-    codec.decompress(data)
+    codec.paint(sites)
     found = f"decodes, {sites.tokens.lengths.numel()} sites, {sites.num_escaped} with a remainder"
     if arguments.original is None:
         if sites.bound is None:
