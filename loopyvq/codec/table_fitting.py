@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from loopyvq.codec.bound import STOP_RULES, bounded_tokens
+from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.importance import TUNES, site_importance
 from loopyvq.codec.tiles import latents_in_tiles
 from loopyvq.codec.weighing import weighed_tokens
@@ -122,8 +122,8 @@ def _tokens(
     if fixed_depth:
         yield bounded_tokens(quantizer, sample.latents, 0.0, "threshold", bound=False).tokens
         return
-    # The third rule is the one that weighs.
-    rules = STOP_RULES[:1] if quantizer.config.transform == "pull" else STOP_RULES[:2]
+    is_pull = quantizer.config.transform == "pull"
+    rules = ["threshold"] if is_pull else ["threshold", "rate_distortion"]
     for threshold in _thresholds(quantizer, generator):
         rule = rules[generator.integers(len(rules))]
         yield bounded_tokens(quantizer, sample.latents, threshold, rule, bound=False).tokens
@@ -141,7 +141,7 @@ def _weighed(
     if not fixed_depth:
         for threshold in _thresholds(quantizer, generator):
             yield bounded_tokens(
-                quantizer, latents, threshold, STOP_RULES[2], False, None, tables, importance
+                quantizer, latents, threshold, "in_context", False, None, tables, importance
             ).tokens
         return
     for turns in generator.integers(1, quantizer.max_depth + 1, _DRAWS_PER_IMAGE):
