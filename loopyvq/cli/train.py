@@ -9,6 +9,7 @@ from typing import Any
 from loopyvq.errors import ConfigError
 
 TAKES_OPTIONS = True
+_RESUME_WITH = ("--run.steps", "--run.time_limit_s", "--run.average_decay")
 KINDS = ("tokenizer", "vqgan", "segmentation", "prior")
 
 _EXAMPLES = """\
@@ -16,6 +17,7 @@ examples:
   loopyvq train tokenizer --data photos/ --out runs/first
   loopyvq train tokenizer configs/small.yaml --data photos.zip --run.steps 2000
   loopyvq train tokenizer --resume runs/first
+  loopyvq train tokenizer --resume runs/first --run.steps 15000
   loopyvq train vqgan configs/vqgan_small.yaml --data photos/ --out runs/gan
   loopyvq train segmentation configs/segmentation_facades.yaml --data cmp_facades_pairs.zip
   loopyvq train prior configs/prior_small.yaml --data shards/photos --out runs/prior
@@ -45,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", metavar="DIR", help="default: runs/ and what is trained")
     parser.add_argument(
-        "--resume", metavar="DIR", help="continue the run in DIR with its own config and data"
+        "--resume",
+        metavar="DIR",
+        help="continue the run in DIR with its own config and data, and perhaps more --run.steps",
     )
     parser.add_argument(
         "--tokenizer", metavar="MODEL", help="for a prior whose data are images, not shards"
@@ -94,19 +98,10 @@ def _train(
 ) -> None:
     """Train what the class of its config says."""
     from loopyvq.config import parse_config, read_yaml
-    from loopyvq.training.run import saved_config
 
     if arguments.resume:
-        if (
-            options
-            or arguments.config
-            or arguments.data
-            or arguments.out
-            or _run_options(arguments)
-        ):
-            raise ConfigError("--resume takes its config and data from the run: give no others")
-        config, data = saved_config(arguments.resume, kind)
         folder = Path(arguments.resume)
+        config, data = _resumed(arguments, options, kind)
     else:
         values = read_yaml(arguments.config) if arguments.config else {}
         words = [*_run_options(arguments), *options]
@@ -150,6 +145,27 @@ def _fit_tables(model: Path, data: str, arguments: argparse.Namespace) -> None:
     wanted = {"model": model, "data": data, "limit": arguments.tables, "out": None}
     wanted |= {"examples": DEFAULT_EXAMPLES, "fixed_depth": None, "strict": arguments.strict}
     fit_to_data(load_tokenizer(model), argparse.Namespace(**wanted))
+
+
+def _resumed(
+    arguments: argparse.Namespace, options: Sequence[str], kind: type[Any]
+) -> tuple[Any, str]:
+    """Read the config and data of a run; how long it goes on and how it is watched may change."""
+    from loopyvq.config import config_to_dict, parse_config
+    from loopyvq.training.run import save_config, saved_config
+
+    names = [word.partition("=")[0] for word in options if word.startswith("--")]
+    others = arguments.config or arguments.data or arguments.out or _run_options(arguments)
+    if others or any(name not in _RESUME_WITH for name in names):
+        raise ConfigError(
+            "--resume takes its config and data from the run: give no others but "
+            f"{', '.join(_RESUME_WITH)}"
+        )
+    config, data = saved_config(arguments.resume, kind)
+    if options:
+        config = parse_config(kind, config_to_dict(config), options)
+        save_config(Path(arguments.resume), config, data)
+    return config, data
 
 
 def _run_options(arguments: argparse.Namespace) -> list[str]:

@@ -30,7 +30,14 @@ from loopyvq.training.vqgan_config import VqganTrainingConfig
 from loopyvq.training.vqgan_start import start_tokenizer
 from loopyvq.training.vqgan_task import VqganTask
 
-__all__ = ["claim_folder", "saved_config", "train_segmentation", "train_tokenizer", "train_vqgan"]
+__all__ = [
+    "claim_folder",
+    "save_config",
+    "saved_config",
+    "train_segmentation",
+    "train_tokenizer",
+    "train_vqgan",
+]
 
 TrainingT = TypeVar("TrainingT")
 
@@ -229,6 +236,20 @@ def claim_folder(folder: Path, config: Any, data: str | Path | ImageSet, resume:
         return
     if (folder / "state.safetensors").is_file():
         raise TrainingError(f"{folder} holds a run already: resume it or choose another folder")
+    save_config(folder, config, data)
+
+
+def save_config(folder: Path, config: Any, data: str | Path | ImageSet) -> None:
+    """Write what a run is started with, in place of what is there.
+
+    Args:
+        folder: the run's folder.
+        config: a config dataclass.
+        data: what it trains on.
+
+    Raises:
+        TrainingError: the folder cannot be written.
+    """
     source = type(data).__name__ if isinstance(data, ImageSet) else _absolute(data)
     text = json.dumps({"config": config_to_dict(config), "data": source}, indent=2) + "\n"
     try:

@@ -3,6 +3,7 @@ import json
 import torch
 import yaml
 
+from loopyvq.checkpoint import read_tensors
 from loopyvq.config import parse_config
 from loopyvq.data import to_pil
 from loopyvq.training import TokenizerTrainingConfig
@@ -32,6 +33,20 @@ def test_train_resumes_from_the_folder_alone(run, workspace, tmp_path):
     assert (tmp_path / "run" / "best.safetensors").read_bytes() == model
     for words in (["--precision", "32-true"], ["--out", tmp_path / "other"]):
         assert "give no others" in run(*resume, *words)[2]
+    assert "give no others but --run.steps" in run(*resume, "--optim.learning_rate", 1)[2]
+
+
+def test_a_run_that_is_done_can_go_on_for_longer(run, workspace, tmp_path):
+    words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos"]
+    folder = tmp_path / "run"
+    assert run(*words, "--out", folder, "--quiet", "--run.steps", 2, "--tables", 0)[0] == 0
+    resume = ["train", "tokenizer", "--resume", folder, "--quiet", "--tables", 0]
+    code, _, err = run(*resume, "--run.steps=4")
+    assert code == 0, err
+    assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
+    assert read_tensors(folder / "last.safetensors", "tokenizer").header["notes"]["step"] == 4
+    assert "Got value: many" in run(*resume, "--run.steps", "many")[2]
+    assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
 
 
 def test_train_vqgan_runs_and_resumes(run, workspace, tmp_path):
