@@ -21,13 +21,12 @@ from loopyvq.data import (
     split,
 )
 from loopyvq.errors import CheckpointError, ConfigError, TrainingError
-from loopyvq.models import Tokenizer
 from loopyvq.training.loop import train
 from loopyvq.training.segmentation_config import SegmentationTrainingConfig
 from loopyvq.training.segmentation_task import SegmentationTask
+from loopyvq.training.start import start_tokenizer
 from loopyvq.training.tokenizer_task import TokenizerTask, TokenizerTrainingConfig
 from loopyvq.training.vqgan_config import VqganTrainingConfig
-from loopyvq.training.vqgan_start import start_tokenizer
 from loopyvq.training.vqgan_task import VqganTask
 
 __all__ = [
@@ -73,7 +72,7 @@ def train_tokenizer(
     draws, held_out = _images(config, data, config.tokenizer.image_channels, strict)
     claim_folder(folder, config, data, resume)
     torch.manual_seed(run.seed)
-    task = TokenizerTask(config, Tokenizer(config.tokenizer), held_out)
+    task = TokenizerTask(config, start_tokenizer(config.tokenizer, config.start_from), held_out)
     train(task, draws, run, config.optim, folder, resume=resume, quiet=quiet)
     return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
 
@@ -157,7 +156,7 @@ def train_segmentation(
     claim_folder(folder, config, data, resume)
     draws = LabelDraws(training, config.crop, run.seed, num_draws=run.steps * run.batch_size)
     torch.manual_seed(run.seed)
-    task = SegmentationTask(config, Tokenizer(config.networks), held_out)
+    task = SegmentationTask(config, start_tokenizer(config.networks, config.start_from), held_out)
     optim = config.optim
     if config.rate_per_image > 0:
         optim = replace(optim, learning_rate=config.rate_per_image * run.batch_size)

@@ -58,6 +58,8 @@ class TokenizerTrainingConfig:
             it doubled about every 165 steps (docs/experiments.md, 2026-11-20).
         cue_dropout: share of images whose lengths and threshold the decoder does not see.
         num_validation: images held out for validation; 0 trains on all and keeps the last model.
+        start_from: a model whose weights the networks start with, of the same sizes but perhaps of
+            fewer turns: a file, a run, or what ``loopyvq convert`` wrote.
     """
 
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
@@ -72,6 +74,7 @@ class TokenizerTrainingConfig:
     scale_weight: float = 1.0
     cue_dropout: float = 0.1
     num_validation: int = 16
+    start_from: str = ""
 
     def __post_init__(self) -> None:
         """Check the ranges."""

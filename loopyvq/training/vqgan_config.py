@@ -56,8 +56,6 @@ class VqganTrainingConfig(TokenizerTrainingConfig):
             taming (4.5e-6 there): what it multiplies by devices, accumulation and batch is one
             number here.
         recompute: whether blocks keep no activations; less memory for more time.
-        start_from: a model whose weights the networks start with, of the same sizes: a file, a
-            run, or what ``loopyvq convert`` wrote.
         discriminator_weights: the ``extras.safetensors`` beside a converted checkpoint of taming,
             or its folder, whose discriminator is taken up.
     """
@@ -70,7 +68,6 @@ class VqganTrainingConfig(TokenizerTrainingConfig):
     discriminator_optim: OptimConfig = field(default_factory=_discriminator_optim)
     rate_per_image: float = 0.0
     recompute: bool = False
-    start_from: str = ""
     discriminator_weights: str = ""
 
     def __post_init__(self) -> None:

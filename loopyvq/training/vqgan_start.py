@@ -1,36 +1,16 @@
-"""Weights that a GAN training starts from: a tokenizer, and a discriminator that taming left."""
+"""The discriminator that a GAN training starts from, if taming left one."""
 
 from pathlib import Path
 
-from loopyvq.checkpoint import load_tokenizer, load_weights, read_tensors
+from loopyvq.checkpoint import load_weights, read_tensors
 from loopyvq.errors import CheckpointError
-from loopyvq.models import AnyTokenizerConfig, Tokenizer
 from loopyvq.models.discriminator import PatchDiscriminator
 
-__all__ = ["load_discriminator", "start_tokenizer"]
+__all__ = ["load_discriminator"]
 
 _EXTRAS, _KIND = "extras.safetensors", "taming extras"
 # A transformer's checkpoint holds its first stage, loss included, under a longer name.
 _STARTS = ("loss.discriminator.", "first_stage_model.loss.discriminator.")
-
-
-def start_tokenizer(config: AnyTokenizerConfig, path: str) -> Tokenizer:
-    """Build a tokenizer, fresh or with the weights of another one of the same sizes.
-
-    Args:
-        config: the sizes.
-        path: what `load_tokenizer` reads; empty for fresh weights.
-
-    Returns:
-        The tokenizer, in training mode.
-
-    Raises:
-        CheckpointError: the file is missing, damaged, or of other sizes.
-    """
-    tokenizer = Tokenizer(config)
-    if path:
-        load_weights(tokenizer, load_tokenizer(path).state_dict(), path)
-    return tokenizer
 
 
 def load_discriminator(discriminator: PatchDiscriminator, path: str) -> None:

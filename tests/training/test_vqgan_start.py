@@ -1,12 +1,10 @@
 import pytest
 import torch
 
-from loopyvq.checkpoint import save_tokenizer, write_tensors
+from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import CheckpointError
-from loopyvq.models import Tokenizer
-from loopyvq.training import train_vqgan
-from loopyvq.training.vqgan_start import load_discriminator, start_tokenizer
-from tests.training.test_vqgan_task import make, tiny_gan
+from loopyvq.training.vqgan_start import load_discriminator
+from tests.training.test_vqgan_task import make
 
 BATCH = ("--discriminator.normalisation", "batch")
 
@@ -39,24 +37,3 @@ def test_a_checkpoint_without_discriminator_is_refused(tmp_path):
         load_discriminator(make(*BATCH).critic.discriminator, str(tmp_path))
     with pytest.raises(CheckpointError, match="there is no file"):
         load_discriminator(make(*BATCH).critic.discriminator, str(tmp_path / "nowhere"))
-
-
-def test_a_run_starts_from_another_model(photos, tmp_path):
-    config = tiny_gan()
-    source = Tokenizer(config.networks)
-    save_tokenizer(tmp_path / "model.safetensors", source)
-    found = start_tokenizer(config.networks, str(tmp_path))
-    for name, item in source.state_dict().items():
-        assert torch.equal(found.state_dict()[name], item), name
-    more = ("--start_from", str(tmp_path), "--run.steps", "1", "--optim.learning_rate", "1e-9")
-    train_vqgan(tiny_gan(*more), photos, tmp_path / "run", quiet=True)
-    trained = start_tokenizer(config.networks, str(tmp_path / "run"))
-    name = next(key for key in source.state_dict() if key.startswith("encoder"))
-    assert torch.allclose(trained.state_dict()[name], source.state_dict()[name], atol=1e-6)
-
-
-def test_a_model_of_other_sizes_is_refused(tmp_path):
-    save_tokenizer(tmp_path / "model.safetensors", Tokenizer(tiny_gan().networks))
-    other = tiny_gan("--tokenizer.quantizer.codebook_size", "32").networks
-    with pytest.raises(CheckpointError, match="does not fit"):
-        start_tokenizer(other, str(tmp_path))

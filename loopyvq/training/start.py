@@ -1,0 +1,50 @@
+"""Weights that a training starts from: those of another tokenizer, perhaps of fewer turns."""
+
+import torch
+from torch import Tensor
+
+from loopyvq.checkpoint import load_tokenizer, load_weights
+from loopyvq.models import AnyTokenizerConfig, Tokenizer
+from loopyvq.models.decoder import Decoder
+
+__all__ = ["start_tokenizer"]
+
+# What has an entry per turn; further turns begin as the last.
+_PER_TURN = ("quantizer.gains.logits", "decoder.length_cue.weight")
+
+
+def start_tokenizer(config: AnyTokenizerConfig, path: str) -> Tokenizer:
+    """Build a tokenizer, fresh or with the weights of another one of the same networks.
+
+    The other may have fewer turns: further ones go on with its last ratio of gains. If it was
+    trained for fixed depths, which show the decoder no threshold, the decoder begins by answering
+    to all thresholds alike.
+
+    Args:
+        config: the sizes.
+        path: what `load_tokenizer` reads; empty for fresh weights.
+
+    Returns:
+        The tokenizer, in training mode.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or of other sizes.
+    """
+    tokenizer = Tokenizer(config)
+    if not path:
+        return tokenizer
+    source, wanted = load_tokenizer(path), tokenizer.state_dict()
+    state = dict(source.state_dict())
+    for name in _PER_TURN:
+        if name in state and name in wanted:
+            state[name] = _continued(state[name], len(wanted[name]))
+    load_weights(tokenizer, state, path)
+    if source.config.quantizer.threshold == 0 and isinstance(tokenizer.decoder, Decoder):
+        tokenizer.decoder.hold_threshold(0.0)
+    return tokenizer
+
+
+def _continued(entries: Tensor, count: int) -> Tensor:
+    """Repeat the last entry; none is taken away."""
+    more = max(0, count - len(entries))
+    return torch.cat([entries, entries[-1:].expand(more, *entries.shape[1:])])

@@ -1,0 +1,58 @@
+import pytest
+import torch
+
+from loopyvq.checkpoint import save_tokenizer
+from loopyvq.errors import CheckpointError
+from loopyvq.models import Tokenizer
+from loopyvq.training import train_tokenizer, train_vqgan
+from loopyvq.training.start import start_tokenizer
+from tests.training.conftest import tiny_training
+from tests.training.test_vqgan_task import tiny_gan
+
+
+@pytest.mark.parametrize(
+    ("make", "train"), [(tiny_gan, train_vqgan), (tiny_training, train_tokenizer)]
+)
+def test_a_run_starts_from_another_model(photos, tmp_path, make, train):
+    source = Tokenizer(make().tokenizer)
+    save_tokenizer(tmp_path / "model.safetensors", source)
+    found = start_tokenizer(make().tokenizer, str(tmp_path))
+    for name, item in source.state_dict().items():
+        assert torch.equal(found.state_dict()[name], item), name
+    more = ("--start_from", str(tmp_path), "--run.steps", "1", "--optim.learning_rate", "1e-9")
+    train(make(*more), photos, tmp_path / "run", quiet=True)
+    trained = start_tokenizer(make().tokenizer, str(tmp_path / "run"))
+    name = next(key for key in source.state_dict() if key.startswith("encoder"))
+    assert torch.allclose(trained.state_dict()[name], source.state_dict()[name], atol=1e-6)
+
+
+def test_further_turns_go_on_as_the_last(tmp_path):
+    fixed = tiny_training(
+        "--tokenizer.quantizer.threshold", "0", "--tokenizer.quantizer.dummies", "false"
+    )
+    source = Tokenizer(fixed.tokenizer).eval()
+    with torch.no_grad():
+        source.quantizer.gains.set(torch.tensor([1.0, 0.5, 0.4, 0.3]))
+        source.decoder.length_cue.weight.normal_()
+        source.decoder.threshold_cue[2].weight.normal_()
+    save_tokenizer(tmp_path / "model.safetensors", source)
+    longer = tiny_training("--tokenizer.quantizer.max_depth", "6").tokenizer
+    found = start_tokenizer(longer, str(tmp_path)).eval()
+    expected = [1.0, 0.5, 0.4, 0.3, 0.225, 0.16875]
+    assert found.quantizer.gains().tolist() == pytest.approx(expected, rel=1e-5)
+    images = torch.rand(2, 3, 16, 24) * 2 - 1
+    tokens = source.encode(images, 0.0)
+    longer_tokens = found.encode(images, 0.0, depth=4)
+    assert torch.equal(longer_tokens.codes[..., :4], tokens.codes)
+    painted = source.decode(tokens, 0.0)
+    assert torch.allclose(found.decode(longer_tokens, 0.7), painted, atol=1e-5)
+
+
+def test_a_model_of_other_sizes_is_refused(tmp_path):
+    save_tokenizer(tmp_path / "model.safetensors", Tokenizer(tiny_gan().networks))
+    other = tiny_gan("--tokenizer.quantizer.codebook_size", "32").networks
+    with pytest.raises(CheckpointError, match="does not fit"):
+        start_tokenizer(other, str(tmp_path))
+    fewer = tiny_gan("--tokenizer.quantizer.max_depth", "3").networks
+    with pytest.raises(CheckpointError, match="does not fit"):
+        start_tokenizer(fewer, str(tmp_path))
