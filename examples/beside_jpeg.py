@@ -28,13 +28,13 @@ def main() -> None:
     codec = Codec.load("photo-f8")
     data = codec.compress(image, options.threshold, stop="in_context", bound=False)
     jpeg = fitting_files("jpeg", image, [len(data)])[0].data
-    shown = {"loopyvq": (data, codec.decompress(data)), "JPEG": (jpeg, decode_image(jpeg, "JPEG"))}
+    sites = codec.decode_sites(data)
+    shown = {"loopyvq": (data, codec.paint(sites)), "JPEG": (jpeg, decode_image(jpeg, "JPEG"))}
     for name, (file, decoded) in shown.items():
         found = measure_distortion(decoded, image)
         print(f"{name}: {len(file)} bytes, {found.psnr_db:.2f} dB, MS-SSIM {found.ms_ssim:.3f}")
-    lengths = codec.decode_sites(data).tokens.lengths
     quantizer = codec.tokenizer.quantizer
-    where = length_map(lengths, quantizer.max_depth, codec.tokenizer.config.downsampling)
+    where = length_map(sites.tokens.lengths, quantizer.max_depth, codec.tokenizer.config.downsampling)
     where = where[:, : image.shape[1], : image.shape[2]]
     row = [image, *(decoded for _, decoded in shown.values()), where]
     to_pil(sheet([row])).save(options.out)
