@@ -34,7 +34,9 @@ def main() -> None:
         found = measure_distortion(decoded, image)
         print(f"{name}: {len(file)} bytes, {found.psnr_db:.2f} dB, MS-SSIM {found.ms_ssim:.3f}")
     quantizer = codec.tokenizer.quantizer
-    where = length_map(sites.tokens.lengths, quantizer.max_depth, codec.tokenizer.config.downsampling)
+    where = length_map(
+        sites.tokens.lengths, quantizer.max_depth, codec.tokenizer.config.downsampling
+    )
     where = where[:, : image.shape[1], : image.shape[2]]
     row = [image, *(decoded for _, decoded in shown.values()), where]
     to_pil(sheet([row])).save(options.out)
