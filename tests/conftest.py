@@ -7,7 +7,10 @@ from hypothesis import settings
 
 from loopyvq.models import TokenizerConfig
 from loopyvq.quantize import LoopConfig
+from loopyvq.quantize.residual.backends import has_numba
 
+# Tests judge the way that long work goes, however little they search for.
+has_numba()
 # A machine that is busy with other work fails no test.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")

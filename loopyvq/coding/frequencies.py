@@ -17,13 +17,14 @@ _RECIPROCAL_BITS = 24
 
 def _powers_of_two() -> Int[np.ndarray, " m"]:
     """Tabulate ``floor(2^(20 - i/256))``, by integer square roots alone."""
-    powers = []
-    for step in range(SCORE_UNIT * _LARGEST_WEIGHT_BITS):
+    octave = []
+    for step in range(SCORE_UNIT):
         power = 1 << (SCORE_UNIT * _LARGEST_WEIGHT_BITS - step)
         for _ in range(SCORE_UNIT.bit_length() - 1):
             power = isqrt(power)  # eight roots take the 256th root, rounded down
-        powers.append(power)
-    return np.array(powers, np.int64)
+        octave.append(power)
+    halvings = np.arange(_LARGEST_WEIGHT_BITS)[:, np.newaxis]
+    return (np.array(octave, np.int64) >> halvings).ravel()
 
 
 _POWERS = _powers_of_two()

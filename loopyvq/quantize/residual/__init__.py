@@ -15,7 +15,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from loopyvq.quantize.residual.backends import compiled_path, prefers_compiled, prefers_gram
+from loopyvq.quantize.residual.backends import (
+    compiled_path,
+    is_worth_loading,
+    prefers_compiled,
+    prefers_gram,
+)
 from loopyvq.quantize.residual.beam import Costs, better_of, dense_beam
 from loopyvq.quantize.residual.dense import dense_walk
 from loopyvq.quantize.residual.direct import direct_walk
@@ -75,7 +80,7 @@ def residual_walk(
     Returns:
         The codes, the lengths and the errors along the way.
     """
-    if prefers_compiled(latents):
+    if is_worth_loading(latents, codes, gains) and prefers_compiled(latents):
         with_gram = prefers_gram(latents, codes, gains)
         cache = cache or TableCache()
         if first is None:

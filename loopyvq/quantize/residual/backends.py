@@ -1,6 +1,8 @@
 """Which way the loop runs: the rules, all in one place.
 
-- On a CPU with numba: the compiled kernel, with a Gram matrix where that pays for itself.
+- On a CPU with numba: the compiled kernel, with a Gram matrix where that pays for itself. Loading
+  takes about a second, so it waits for as much work as the direct path does in half of one: a
+  command for one image never loads it.
 - On other devices, and where a graph is exported: the dense path.
 - Else: the direct path.
 
@@ -17,15 +19,26 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
-__all__ = ["compiled_path", "has_numba", "prefers_compiled", "prefers_gram"]
+__all__ = ["compiled_path", "has_numba", "is_worth_loading", "prefers_compiled", "prefers_gram"]
 
 # The largest Gram matrix that is made: beyond, its rows come from memory and lose to products.
 _MOST_CODES = 4096
+# Multiplications of the direct path in about half a second.
+_WORK_BEFORE_LOADING = 6_000_000_000
+_work = [0]
 
 
 def prefers_compiled(latents: Tensor) -> bool:
     """Whether the compiled kernel is there and serves these vectors."""
     return latents.device.type == "cpu" and not torch.compiler.is_compiling() and has_numba()
+
+
+def is_worth_loading(latents: Tensor, codes: Tensor, gains: Tensor) -> bool:
+    """Whether the compiled kernel is loaded, or would have paid for its loading by now."""
+    if torch.compiler.is_compiling() or compiled_path.cache_info().currsize:
+        return True
+    _work[0] += len(latents) * len(gains) * codes.numel()
+    return _work[0] > _WORK_BEFORE_LOADING
 
 
 def prefers_gram(latents: Tensor, codes: Tensor, gains: Tensor) -> bool:

@@ -1,4 +1,5 @@
 import sys
+from functools import cache
 
 import pytest
 import torch
@@ -98,3 +99,18 @@ def test_a_machine_without_numba_is_noticed(monkeypatch):
 def test_the_compiled_path_is_imported_once():
     assert compiled_path() is compiled_path()
     assert compiled_path().MULTIPLE % 16 == 0
+
+
+def test_the_kernel_is_loaded_when_it_would_have_paid(monkeypatch):
+    import loopyvq.quantize.residual.backends as backends
+
+    one_vector = (torch.zeros(1, 1), torch.zeros(1, 1), torch.ones(1))
+    assert backends.is_worth_loading(*one_vector) == has_numba()
+    monkeypatch.setattr(backends, "compiled_path", cache(lambda: None))
+    monkeypatch.setattr(backends, "_work", [0])
+    one_photograph = (torch.zeros(6144, 48), torch.zeros(640, 48), torch.ones(20))
+    assert not backends.is_worth_loading(*one_photograph)
+    assert backends.is_worth_loading(*one_photograph)
+    monkeypatch.setattr(backends, "_work", [0])
+    backends.compiled_path()
+    assert backends.is_worth_loading(*one_vector)
