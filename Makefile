@@ -19,7 +19,7 @@ help: ## list the targets
 	$(PIP) --editable '.[$*]'
 	@touch $@
 
-demo: .stamps/samples,fast ## compress sample photographs with the model in the box, beside JPEG and WebP (some minutes)
+demo: .stamps/samples,fast ## compress sample photographs with the model in the box, beside JPEG and WebP (1 min)
 	$(BIN)/loopyvq demo --out runs/demo
 
 demo-train: .stamps/demo ## train for two minutes on sample photographs and show where the tokens go
