@@ -4,6 +4,7 @@ torch takes seconds to import, so a command's module imports what it needs only 
 """
 
 import argparse
+import gc
 import importlib
 import logging
 import os
@@ -48,6 +49,9 @@ _EXTRAS = {
     "matplotlib": "eval",
     "skimage": "samples",
 }
+# Importing torch makes some 400,000 objects that stay: looking through them for garbage, again and
+# again, takes a tenth of the start.
+_COLLECT_AFTER = 100_000
 _USAGE_ERROR = 2
 _INTERRUPTED = 130
 
@@ -63,12 +67,16 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        words: the command line without the program's name; by default the process's own.
+        words: the command line without the program's name; by default the process's own, and then
+            the process collects its garbage less often.
 
     Returns:
         The exit code: 0, 2 for bad input, 130 after an interrupt.
     """
-    words = list(sys.argv[1:] if words is None else words)
+    if words is None:
+        gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+        words = sys.argv[1:]
+    words = list(words)
     if " ".join(words[:2]) in COMMANDS:
         words = [" ".join(words[:2]), *words[2:]]
     parser = _build_parser(words)

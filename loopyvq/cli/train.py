@@ -4,9 +4,12 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loopyvq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from loopyvq.training.loop import RunConfig
 
 TAKES_OPTIONS = True
 _RESUME_WITH = ("--run.steps", "--run.time_limit_s", "--run.average_decay")
@@ -164,8 +167,20 @@ def _resumed(
     config, data = saved_config(arguments.resume, kind)
     if options:
         config = parse_config(kind, config_to_dict(config), options)
+        _check_that_it_goes_on(Path(arguments.resume), config.run)
         save_config(Path(arguments.resume), config, data)
     return config, data
+
+
+def _check_that_it_goes_on(folder: Path, run: "RunConfig") -> None:
+    """Refuse to go on to a step that is past."""
+    from loopyvq.training.state import saved_step
+
+    done = saved_step(folder / "state.safetensors")
+    if not run.time_limit_s and run.steps < done:
+        raise ConfigError(
+            f"--run.steps {run.steps} is less than the {done} steps that {folder} has done"
+        )
 
 
 def _run_options(arguments: argparse.Namespace) -> list[str]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from loopyvq.checkpoint import load_weights, read_tensors, write_tensors
 from loopyvq.errors import CheckpointError
 
-__all__ = ["TrainingState", "load_state", "save_state"]
+__all__ = ["TrainingState", "load_state", "save_state", "saved_step"]
 
 _KIND = "training state"
 
@@ -86,6 +86,26 @@ def load_state(path: Path, state: TrainingState) -> None:
         best = header["best_score"]
         state.best_score = -math.inf if best is None else float(best)
         state.elapsed_s = float(header["elapsed_s"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} holds no complete training state: {error}") from error
+
+
+def saved_step(path: Path) -> int:
+    """Tell how far a run is.
+
+    Args:
+        path: its saved state.
+
+    Returns:
+        Steps done; 0 if there is no state.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    if not path.is_file():
+        return 0
+    try:
+        return int(read_tensors(path, _KIND).header["step"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} holds no complete training state: {error}") from error
 

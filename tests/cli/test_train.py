@@ -46,6 +46,9 @@ def test_a_run_that_is_done_can_go_on_for_longer(run, workspace, tmp_path):
     assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
     assert read_tensors(folder / "last.safetensors", "tokenizer").header["notes"]["step"] == 4
     assert "Got value: many" in run(*resume, "--run.steps", "many")[2]
+    code, _, err = run(*resume, "--run.steps", 3)
+    assert code == 2
+    assert f"--run.steps 3 is less than the 4 steps that {folder} has done" in err
     assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
 
 
