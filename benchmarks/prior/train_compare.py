@@ -5,7 +5,9 @@
 What is compared: bits per pixel of images that the prior has not seen, and how far samples are from
 real images (Frechet distance in the features of one small classifier), beside how well the tokens
 alone reconstruct images: a prior over worse reconstructions has fewer bits to tell. So the loop
-stands in the table twice for each of the others: at its mean length, and at its PSNR.
+stands in the table several times: at the others' mean length, at their mean PSNR, and at their mean
+squared error, which weighs all images alike (an image that is nearly perfect raises a mean of PSNRs
+for few tokens, and a fixed depth spends as many on it as on any other).
 
     python benchmarks/prior/train_compare.py --config configs/fashion_mnist.yaml \\
         --data fashion-mnist/train-images-idx3-ubyte.gz --out runs/prior_fashion
@@ -69,7 +71,8 @@ class Entry:
         depth: tokens of every site; 0: as the loop finds fit.
         length: mean tokens per site, for the loop; 0: as many as it takes to be as good as
             ``like``.
-        like: the line whose PSNR the loop shall have.
+        like: the line whose quality the loop shall have.
+        pooled: whether that is its mean squared error; else its mean PSNR.
         in_context: whether codes and stops are chosen by what they cost in context.
     """
 
@@ -78,6 +81,7 @@ class Entry:
     depth: int = 0
     length: float = 0.0
     like: str = ""
+    pooled: bool = False
     in_context: bool = False
 
 
@@ -89,6 +93,8 @@ def entries(length: float, in_context: bool = False) -> list[Entry]:
         Entry("plain_vq", "plain_vq", depth=1),
         Entry(f"loop_like_{fixed}", "loop", like=fixed),
         Entry("loop_like_plain_vq", "loop", like="plain_vq"),
+        Entry(f"loop_mse_of_{fixed}", "loop", like=fixed, pooled=True),
+        Entry("loop_mse_of_plain_vq", "loop", like="plain_vq", pooled=True),
         Entry(f"loop_{length:g}", "loop", length=length),
         Entry("loop_1", "loop", length=1.0),
     ]
@@ -97,6 +103,10 @@ def entries(length: float, in_context: bool = False) -> list[Entry]:
         Entry("plain_vq_in_context", "plain_vq", depth=1, in_context=True),
         Entry(f"loop_like_{fixed}_in_context", "loop", like=fixed, in_context=True),
         Entry("loop_like_plain_vq_in_context", "loop", like="plain_vq", in_context=True),
+        Entry(f"loop_mse_of_{fixed}_in_context", "loop", like=fixed, pooled=True, in_context=True),
+        Entry(
+            "loop_mse_of_plain_vq_in_context", "loop", like="plain_vq", pooled=True, in_context=True
+        ),
     ]
     return usual + weighed * in_context
 
@@ -146,8 +156,8 @@ def stop_of(arguments: argparse.Namespace, entry: Entry) -> StopRule:
     other = next(item for item in entries(arguments.length) if item.name == entry.like)
     theirs = load_tokenizer(arguments.tokenizers / other.tokenizer)
     theirs.quantizer.min_length = other.depth
-    wanted = psnr_of(theirs, images, StopRule(0.0, other.depth))
-    return stop_for_psnr(tokenizer, images, wanted, like, tables)
+    wanted = psnr_of(theirs, images, StopRule(0.0, other.depth), pooled=entry.pooled)
+    return stop_for_psnr(tokenizer, images, wanted, like, tables, pooled=entry.pooled)
 
 
 def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> Path:
@@ -192,12 +202,13 @@ def measure(arguments: argparse.Namespace, entry: Entry, shards_path: Path) -> d
     tokenizer.quantizer.min_length = source.min_length
     stop = StopRule(source.threshold, source.max_depth, source.stop, source.weigh)
     tables = load_tables(arguments.tokenizers / entry.tokenizer) if stop.needs_tables else None
-    images = held_out(arguments, tokenizer.config.image_channels)
+    images = list(held_out(arguments, tokenizer.config.image_channels))
     return {
         "name": entry.name,
         "tokens_per_site": found.num_tokens / found.num_sites,
         **found.values(),
         "psnr_db": psnr_of(tokenizer, images, stop, tables),
+        "pooled_psnr_db": psnr_of(tokenizer, images, stop, tables, pooled=True),
         "threshold": source.threshold,
         "images": len(rows),
         "parameters": sum(item.numel() for item in prior.parameters()),
@@ -228,13 +239,14 @@ def judge(arguments: argparse.Namespace, entry: Entry) -> dict[str, float]:
 
 
 def table(results: list[dict], ways: list[str]) -> str:
-    heads = ["tokens", "per site", "PSNR", "bits per pixel", "of them lengths", "steps",
-             "Frechet of tokens alone", *(f"of samples {way}".strip() for way in ways)]  # fmt: skip
+    heads = ["tokens", "per site", "mean PSNR", "pooled PSNR", "bits per pixel",
+             "of them lengths", "steps", "Frechet of tokens alone",
+             *(f"of samples {way}".strip() for way in ways)]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for item in results:
         cells = [item["name"], f"{item['tokens_per_site']:.2f}", f"{item['psnr_db']:.2f} dB",
-                 f"{item['rate_bpp']:.4f}", f"{item['stop_bpp']:.4f}",
-                 str(item["steps"])]  # fmt: skip
+                 f"{item['pooled_psnr_db']:.2f} dB", f"{item['rate_bpp']:.4f}",
+                 f"{item['stop_bpp']:.4f}", str(item["steps"])]  # fmt: skip
         if "tokens_frechet" in item:
             drawn = [f"{item[f'frechet {way}'.strip()]:.2f}" for way in ways]
             cells += [f"{item['tokens_frechet']:.2f}", *drawn]

@@ -59,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mean-length", type=float, metavar="N", help="find the threshold for N tokens per site"
     )
     wish.add_argument("--psnr", type=float, metavar="DB", help="find the threshold for a mean PSNR")
+    wish.add_argument(
+        "--pooled-psnr",
+        type=float,
+        metavar="DB",
+        help="the same for the PSNR of all images' mean squared error",
+    )
     wish.add_argument("--depth", type=int, metavar="N", help="give every site N tokens")
     add_stop(parser)
     parser.add_argument(
@@ -222,9 +228,11 @@ def _stop(
     if arguments.mean_length is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
         return stop_for_length(tokenizer, probe, arguments.mean_length, usual, tables)
-    if arguments.psnr is not None:
+    pooled = arguments.pooled_psnr is not None
+    psnr_db = arguments.pooled_psnr if pooled else arguments.psnr
+    if psnr_db is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
-        return stop_for_psnr(tokenizer, probe, arguments.psnr, usual, tables)
+        return stop_for_psnr(tokenizer, probe, psnr_db, usual, tables, pooled=pooled)
     if arguments.quality is not None:
         return usual._replace(threshold=threshold_of_quality(arguments.quality))
     return usual if arguments.threshold is None else usual._replace(threshold=arguments.threshold)

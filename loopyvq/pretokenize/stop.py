@@ -80,6 +80,8 @@ def psnr_of(
     images: Iterable[Float[Tensor, "_ c H W"]],
     stop: StopRule,
     tables: Tables | None = None,
+    *,
+    pooled: bool = False,
 ) -> float:
     """Measure how well tokens reconstruct images.
 
@@ -88,23 +90,27 @@ def psnr_of(
         images: in batches, in [-1, 1].
         stop: when a site has enough tokens.
         tables: of the model, for rules that need them.
+        pooled: whether to take the PSNR of all images' mean squared error in place of the mean of
+            their PSNRs, to which an image that is nearly perfect adds much for few tokens.
 
     Returns:
-        Mean PSNR over images, of 8-bit values, in dB.
+        PSNR of 8-bit values, in dB.
 
     Raises:
         DataError: there are no images.
     """
-    found: list[Tensor] = []
+    errors: list[Tensor] = []
     for batch in images:
         tokens = encode_images(tokenizer, batch, stop, tables)
         size = (batch.shape[2], batch.shape[3])
         painted = to_uint8(tokenizer.decode(tokens, stop.threshold, size)).double()
-        error = (painted - to_uint8(batch).double()).square().flatten(1).mean(dim=1)
-        found.append(10 * (255.0**2 / error.clamp(min=1e-3)).log10())
-    if not found:
+        errors.append((painted - to_uint8(batch).double()).square().flatten(1).mean(dim=1))
+    if not errors:
         raise DataError("no image could be read")
-    return float(torch.cat(found).mean())
+    error = torch.cat(errors)
+    if pooled:
+        error = error.mean()
+    return float((10 * (255.0**2 / error.clamp(min=1e-3)).log10()).mean())
 
 
 def stop_for_psnr(
@@ -113,15 +119,18 @@ def stop_for_psnr(
     psnr_db: float,
     like: StopRule | None = None,
     tables: Tables | None = None,
+    *,
+    pooled: bool = False,
 ) -> StopRule:
     """Find the threshold at which tokens reconstruct images as well as wished.
 
     Args:
         tokenizer: the model, in evaluation mode.
         images: some of the images, in batches, in [-1, 1].
-        psnr_db: wanted mean PSNR over images, in dB.
+        psnr_db: wanted PSNR, in dB.
         like: the rule that reads the threshold; by default the one that the model has now.
         tables: of the model, for rules that need them.
+        pooled: whether it is that of all images' mean squared error; else the mean over images.
 
     Returns:
         The largest such threshold, to four digits, at full depth.
@@ -133,7 +142,8 @@ def stop_for_psnr(
     batches, rule = list(images), like or default_stop(tokenizer)
 
     def psnr_at(threshold: float) -> float:
-        return psnr_of(tokenizer, batches, rule._replace(threshold=threshold), tables)
+        stop = rule._replace(threshold=threshold)
+        return psnr_of(tokenizer, batches, stop, tables, pooled=pooled)
 
     # From few tokens on: with more of them than it was trained with, a model may do worse again.
     low, reached = _LARGEST, [psnr_at(_LARGEST)]

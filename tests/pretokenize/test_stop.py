@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -28,6 +30,22 @@ def test_the_psnr_is_met(tokenizer, rule):
         stop_for_psnr(tokenizer, images.split(4), 99.0)
     with pytest.raises(DataError, match="no image"):
         psnr_of(tokenizer, [], stop)
+
+
+def test_pooled_psnr_is_that_of_the_mean_squared_error(tokenizer):
+    plain = torch.full((3, 3, 32, 32), 0.1)
+    images = torch.cat([plain, torch.stack([painted(i).float() / 127.5 - 1 for i in range(3)])])
+    rule = default_stop(tokenizer)
+    each = [psnr_of(tokenizer, [image], rule) for image in images.split(1)]
+    assert psnr_of(tokenizer, images.split(4), rule) == pytest.approx(sum(each) / 6)
+    pooled = psnr_of(tokenizer, images.split(4), rule, pooled=True)
+    error = sum(10 ** (-psnr / 10) for psnr in each) / 6
+    assert pooled == pytest.approx(-10 * math.log10(error))
+    assert pooled < sum(each) / 6
+    ends = [rule._replace(threshold=threshold) for threshold in (4.0, 1e-3)]
+    wanted = sum(psnr_of(tokenizer, images.split(4), end, pooled=True) for end in ends) / 2
+    stop = stop_for_psnr(tokenizer, images.split(4), wanted, pooled=True)
+    assert psnr_of(tokenizer, images.split(4), stop, pooled=True) == pytest.approx(wanted, abs=0.1)
 
 
 def test_what_cannot_be_is_refused(tokenizer):
