@@ -19,7 +19,7 @@ DEFAULT_EXAMPLES = 400_000
 _EXAMPLES = """\
 examples:
   loopyvq tables runs/first --data photos/
-  loopyvq tables runs/first --data photos/ --limit 1500 --examples 1000000
+  loopyvq tables runs/first --data photos/ --limit 1500 --examples 1000000 --wide
   loopyvq tables runs/first --data photos/ --fixed-depth --out fixed.safetensors
 
 Files become about a sixth smaller. `loopyvq train tokenizer` does this at its end. Files made
@@ -44,6 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_EXAMPLES,
         metavar="N",
         help="symbols of each turn to learn from, at most (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--wide",
+        action="store_true",
+        help="networks of two to three times the width: for a million examples or so a turn, from "
+        "which they take three times as long to learn",
     )
     parser.add_argument(
         "--fixed-depth",
@@ -78,7 +84,7 @@ def fit_to_data(tokenizer: "Tokenizer", arguments: argparse.Namespace) -> str:
     Args:
         tokenizer: the model.
         arguments: with ``model`` (its path), ``data``, ``limit``, ``examples``,
-            ``fixed_depth``, ``out`` and ``strict``.
+            ``wide``, ``fixed_depth``, ``out`` and ``strict``.
 
     Returns:
         A line that says what was written.
@@ -87,6 +93,7 @@ def fit_to_data(tokenizer: "Tokenizer", arguments: argparse.Namespace) -> str:
         DataError: there are no images.
     """
     from loopyvq.codec import fit_tables_to_images, save_tables
+    from loopyvq.coding.fit import NARROW, WIDE
     from loopyvq.data import open_image_set
 
     channels = tokenizer.config.image_channels
@@ -96,6 +103,7 @@ def fit_to_data(tokenizer: "Tokenizer", arguments: argparse.Namespace) -> str:
         _some(images, arguments.limit),
         fixed_depth=arguments.fixed_depth,
         examples_per_turn=arguments.examples,
+        widths=WIDE if arguments.wide else NARROW,
     )
     file = save_tables(arguments.model, tables, arguments.out)
     return f"{file}: tables of {tables.num_bytes:,} bytes"

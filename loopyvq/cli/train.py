@@ -146,7 +146,8 @@ def _fit_tables(model: Path, data: str, arguments: argparse.Namespace) -> None:
     if os.environ.get("RANK", "0") != "0" or load_tables(model) is not None:
         return
     wanted = {"model": model, "data": data, "limit": arguments.tables, "out": None}
-    wanted |= {"examples": DEFAULT_EXAMPLES, "fixed_depth": None, "strict": arguments.strict}
+    wanted |= {"examples": DEFAULT_EXAMPLES, "wide": False}
+    wanted |= {"fixed_depth": None, "strict": arguments.strict}
     fit_to_data(load_tokenizer(model), argparse.Namespace(**wanted))
 
 

@@ -4,7 +4,7 @@ images --latents--> tokens by the rules that need no tables --> tables
                     tokens chosen by what those say they cost --> the tables that are kept
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from loopyvq.codec.importance import TUNES, site_importance
 from loopyvq.codec.tiles import latents_in_tiles
 from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.coding import CodedTokens, Tables, fit_tables
+from loopyvq.coding.fit import NARROW
 from loopyvq.errors import DataError
 from loopyvq.models import Tokenizer
 from loopyvq.quantize import LoopQuantizer
@@ -55,6 +56,7 @@ def fit_tables_to_images(
     seed: int = 0,
     fixed_depth: bool | None = None,
     examples_per_turn: int = 400_000,
+    widths: Sequence[int] = NARROW,
 ) -> Tables:
     """Fit entropy tables to how a tokenizer speaks of images.
 
@@ -69,6 +71,7 @@ def fit_tables_to_images(
             encoded at three thresholds, which spread the mean length evenly, with either stop
             rule. By default true of models whose own threshold is 0.
         examples_per_turn: symbols to learn from, at most.
+        widths: of the networks' hidden layers by turn, the last for all further turns.
 
     Returns:
         The tables.
@@ -94,7 +97,7 @@ def fit_tables_to_images(
         for tokens in _tokens(quantizer, sample, fixed_depth, generator)
     ]
     if quantizer.config.transform == "pull":
-        return fit_tables(first, codes, gains, seed, examples_per_turn)
+        return fit_tables(first, codes, gains, seed, examples_per_turn, widths=widths)
     tables = fit_tables(first, codes, gains, seed, _FIRST_EXAMPLES, _FIRST_EPOCHS)
     weighed = [
         _coded(tokens)
@@ -102,7 +105,7 @@ def fit_tables_to_images(
         for tokens in _weighed(quantizer, sample, tables, fixed_depth, generator)
     ]
     kept = first[::_KEPT_OF_FIRST]
-    return fit_tables([*weighed, *kept], codes, gains, seed, examples_per_turn)
+    return fit_tables([*weighed, *kept], codes, gains, seed, examples_per_turn, widths=widths)
 
 
 def _sample(

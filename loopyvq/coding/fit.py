@@ -11,13 +11,17 @@ from loopyvq.coding.tables import NUM_TABLE_ROWS, Tables, table_row
 from loopyvq.coding.training import fit_network
 from loopyvq.coding.turns import CodedTokens, plane_of_turn, stop_share_of
 
-__all__ = ["fit_tables"]
+__all__ = ["NARROW", "WIDE", "fit_tables"]
 
 _LARGEST_WIDTH = 24
 # A coordinate of this many root mean squares is as large as the features can tell.
 _CODEBOOK_RMS = 1024
 _GAIN_UNIT = 256
-_HIDDEN = (144, 96, 64)
+NARROW = (144, 96, 64)
+"""Widths of the networks' hidden layers by turn, the last for all further turns."""
+
+WIDE = (288, 256, 224, 192, 160, 128, 112, 96, 80)
+"""The same where there is much to learn from; for a model that is given away."""
 _SMOOTHING = 32.0
 
 
@@ -28,6 +32,7 @@ def fit_tables(
     seed: int = 0,
     examples_per_turn: int = 400_000,
     epochs: int = 6,
+    widths: Sequence[int] = NARROW,
 ) -> Tables:
     """Learn how the tokens of images like these are distributed.
 
@@ -38,6 +43,7 @@ def fit_tables(
         seed: of the choice of examples and of the networks' start.
         examples_per_turn: symbols to learn from, at most.
         epochs: passes over them.
+        widths: of the networks' hidden layers by turn, the last for all further turns.
 
     Returns:
         The tables.
@@ -63,7 +69,7 @@ def fit_tables(
         features, symbols = _examples(
             going, turn, scaled, scaled_gains, examples_per_turn, generator
         )
-        hidden = _HIDDEN[min(turn, len(_HIDDEN) - 1)]
+        hidden = widths[min(turn, len(widths) - 1)]
         networks.append(
             fit_network(features, symbols, len(codebook) + 2, hidden, epochs, generator)
         )

@@ -4,6 +4,7 @@ import pytest
 
 from loopyvq.codec import load_tables
 from loopyvq.coding import Tables
+from loopyvq.coding.fit import NARROW, WIDE
 
 
 @pytest.fixture
@@ -12,10 +13,14 @@ def little_fit(monkeypatch):
 
     fit = module.fit_tables
 
-    def fit_little(*arguments: object) -> Tables:
-        return fit(*arguments[:4], examples_per_turn=200, epochs=1)
+    def fit_little(*arguments: object, widths: tuple[int, ...] = NARROW) -> Tables:
+        return fit(*arguments[:4], examples_per_turn=200, epochs=1, widths=widths)
 
     monkeypatch.setattr(module, "fit_tables", fit_little)
+
+
+def hidden_widths(model):
+    return [len(network.first.bias) for network in load_tables(model).networks]
 
 
 @pytest.mark.usefixtures("little_fit")
@@ -40,7 +45,9 @@ def test_tables_are_stored_with_a_model(run, workspace, tmp_path):
     assert "--examples must be at least 1, got 0" in few[2]
     assert load_tables(model).codebook_size == 16
     assert run("info", model)[0] == 0
+    assert hidden_widths(model) == [144, 96, 64, 64]
     words_of_copy = [
+        "--wide",
         "--data",
         workspace / "photos",
         "--fixed-depth",
@@ -48,6 +55,6 @@ def test_tables_are_stored_with_a_model(run, workspace, tmp_path):
         tmp_path / "c.safetensors",
     ]
     assert "c.safetensors" in run("tables", model, *words_of_copy)[1]
-    assert load_tables(tmp_path / "c.safetensors").codebook_size == 16
+    assert hidden_widths(tmp_path / "c.safetensors") == list(WIDE[:4])
     assert run(*words, "--mode", "static")[0] == 0
     assert "needs tokenizer" in run("info", tmp_path / "0.png.lvq")[1]

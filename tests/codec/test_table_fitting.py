@@ -2,6 +2,7 @@ import pytest
 
 import loopyvq.codec.table_fitting as module
 from loopyvq.codec import Codec, fit_tables_to_images
+from loopyvq.coding.fit import NARROW
 from loopyvq.errors import DataError
 from tests.codec.conftest import make_image, make_tokenizer
 
@@ -11,8 +12,8 @@ def asked(monkeypatch, tables):
     """What `fit_tables` is asked for."""
     calls = []
 
-    def fit(samples, *rest):
-        calls.append((samples, rest))
+    def fit(samples, *rest, widths=NARROW):
+        calls.append((samples, (*rest, widths)))
         return tables
 
     monkeypatch.setattr(module, "fit_tables", fit)
@@ -21,7 +22,7 @@ def asked(monkeypatch, tables):
 
 def test_the_second_fit_learns_mostly_from_what_the_first_made_cheap(tokenizer, asked):
     fit_tables_to_images(tokenizer, [make_image(24, 33), make_image(16, 16)], seed=7)
-    (first, (codes, gains, seed, *_)), (second, (*_, examples)) = asked
+    (first, (codes, gains, seed, *_)), (second, (*_, examples, widths)) = asked
     assert [sample.lengths.shape for sample in first] == [(3, 5)] * 3 + [(2, 2)] * 3
     assert (codes.shape, gains.shape, seed) == ((16, 4), (4,), 7)
     assert max(sample.lengths.max() for sample in first) > 0
@@ -31,7 +32,12 @@ def test_the_second_fit_learns_mostly_from_what_the_first_made_cheap(tokenizer, 
         (3, 5),
         (2, 2),
     ]
-    assert examples == 400_000
+    assert (examples, widths) == (400_000, NARROW)
+
+
+def test_only_tables_that_are_kept_are_wide(tokenizer, asked):
+    fit_tables_to_images(tokenizer, [make_image(16, 16)], widths=(9, 8))
+    assert [rest[-1] for _, rest in asked] == [NARROW, (9, 8)]
 
 
 def test_equal_lengths_have_prices_too(asked):

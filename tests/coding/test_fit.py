@@ -27,6 +27,13 @@ def test_a_wide_codebook_is_turned_to_its_main_axes():
     assert tables.codebook.shape == (5, 24)
 
 
+def test_networks_have_the_widths_that_are_asked_for():
+    tokens = [make_tokens((4, 4), 3, 5, 0, "full", 0.0)]
+    tables = fit_tables(tokens, np.ones((5, 2)), np.ones(3), epochs=1, widths=(6, 4))
+    assert [len(network.first.bias) for network in tables.networks] == [6, 4, 4]
+    assert [network.last.weights.shape for network in tables.networks] == [(7, 6), (7, 4), (7, 4)]
+
+
 def test_without_examples_there_are_still_tables():
     empty = CodedTokens(np.zeros((0, 3, 2), np.int64), np.zeros((0, 3), np.int64))
     for samples in ([], [empty]):
