@@ -16,7 +16,7 @@ from loopyvq.coding.surroundings import FEATURE_UNIT
 __all__ = ["fit_network"]
 
 _BATCH_SIZE = 512
-_LEARNING_RATE = 8e-3
+_LEARNING_RATE = 4e-3
 _WARM_UP = 0.3
 # Images unlike those of the fit are coded better when the weights are held back.
 _WEIGHT_DECAY = 0.15
