@@ -74,6 +74,7 @@ class Entry:
         like: the line whose quality the loop shall have.
         pooled: whether that is its mean squared error; else its mean PSNR.
         in_context: whether codes and stops are chosen by what they cost in context.
+        tune: what errors are weighed for, with ``in_context``.
     """
 
     name: str
@@ -83,9 +84,11 @@ class Entry:
     like: str = ""
     pooled: bool = False
     in_context: bool = False
+    tune: str = "psnr"
 
 
-def entries(length: float, in_context: bool = False) -> list[Entry]:
+def entries(arguments: argparse.Namespace) -> list[Entry]:
+    length, tune = arguments.length, arguments.tune
     depth = max(1, round(length))
     fixed = f"fixed_depth_{depth}"
     usual = [
@@ -108,7 +111,11 @@ def entries(length: float, in_context: bool = False) -> list[Entry]:
             "loop_mse_of_plain_vq_in_context", "loop", like="plain_vq", pooled=True, in_context=True
         ),
     ]
-    return usual + weighed * in_context
+    lengths = [
+        Entry(f"loop_{mean:g}_in_context_{tune}", "loop", length=mean, in_context=True, tune=tune)
+        for mean in arguments.lengths
+    ]
+    return usual + (weighed + lengths) * arguments.in_context
 
 
 def run(*words: object) -> None:
@@ -150,10 +157,14 @@ def stop_of(arguments: argparse.Namespace, entry: Entry) -> StopRule:
     like, tables = default_stop(tokenizer), None
     images = list(held_out(arguments, tokenizer.config.image_channels))
     if entry.in_context:  # that takes long: on fewer of them
-        like, tables, images = like._replace(rule="in_context"), load_tables(path), images[:1]
+        like, tables, images = (
+            like._replace(rule="in_context", tune=entry.tune),
+            load_tables(path),
+            images[:1],
+        )
     if entry.length:
         return stop_for_length(tokenizer, images, entry.length, like, tables)
-    other = next(item for item in entries(arguments.length) if item.name == entry.like)
+    other = next(item for item in entries(arguments) if item.name == entry.like)
     theirs = load_tokenizer(arguments.tokenizers / other.tokenizer)
     theirs.quantizer.min_length = other.depth
     wanted = psnr_of(theirs, images, StopRule(0.0, other.depth), pooled=entry.pooled)
@@ -166,7 +177,7 @@ def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> 
         rule = ["--depth", stop.depth, "--weigh", stop.weigh]
     else:
         rule = ["--threshold", stop.threshold, "--stop", arguments.stop]
-        rule += ["--in-context"] if entry.in_context else []
+        rule += ["--in-context", "--tune", entry.tune] if entry.in_context else []
     if entry.in_context and arguments.limit:
         rule += ["--limit", arguments.limit]
     run("pretokenize", arguments.tokenizers / entry.tokenizer, "--data", arguments.data, "--out",
@@ -200,7 +211,7 @@ def measure(arguments: argparse.Namespace, entry: Entry, shards_path: Path) -> d
     found = nats_of(prior, shards.packed, source, 64, rows)
     tokenizer = load_tokenizer_of(folder)
     tokenizer.quantizer.min_length = source.min_length
-    stop = StopRule(source.threshold, source.max_depth, source.stop, source.weigh)
+    stop = StopRule.of(source)
     tables = load_tables(arguments.tokenizers / entry.tokenizer) if stop.needs_tables else None
     images = list(held_out(arguments, tokenizer.config.image_channels))
     return {
@@ -270,6 +281,9 @@ def main() -> None:
     parser.add_argument("--stop", default="rate_distortion", help="when a site of the loop ends")
     parser.add_argument("--in-context", action="store_true",
                         help="also lines whose codes and stops are chosen in context")  # fmt: skip
+    parser.add_argument("--lengths", type=float, nargs="*", default=[], metavar="N",
+                        help="with --in-context: lines of the loop at these mean lengths")  # fmt: skip
+    parser.add_argument("--tune", default="ms_ssim", help="what those weigh errors for")
     parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
                         help="threshold at which a fixed depth weighs codes")  # fmt: skip
     parser.add_argument("--limit", type=int, default=0, metavar="N",
@@ -287,7 +301,7 @@ def main() -> None:
     path = arguments.out / "results.json"
     found = json.loads(path.read_text()) if path.is_file() else []
     results = {item["name"]: item for item in found}
-    for entry in entries(arguments.length, arguments.in_context):
+    for entry in entries(arguments):
         if arguments.only and entry.name not in arguments.only:
             continue
         shards = make_shards(arguments, entry, stop_of(arguments, entry))

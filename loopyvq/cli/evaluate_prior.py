@@ -140,7 +140,7 @@ def _open(
     if arguments.held_out < 1:
         numbers = is_held_out(torch.tensor(numbers), arguments.held_out).nonzero()[:, 0].tolist()
     images = Subset(images, numbers[: arguments.limit])
-    stop = StopRule(source.threshold, source.max_depth, source.stop, source.weigh)
+    stop = StopRule.of(source)
     known = Known(config, tokenizer.config.downsampling, second)
     hint = source.tokenizer_file(prior_file(arguments.prior).parent)
     file = tokenizer_file(arguments.tokenizer or hint)

@@ -74,6 +74,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "image, and fewer bits for the same quality",
     )
     parser.add_argument(
+        "--tune",
+        choices=("psnr", "balanced", "ms_ssim"),
+        default="psnr",
+        help="with --in-context: how much errors in busy places and images weigh; psnr: as "
+        "anywhere; ms_ssim: less, as the eye sees less of them; balanced: in between (default: "
+        "%(default)s)",
+    )
+    parser.add_argument(
         "--weigh",
         type=float,
         default=0.0,
@@ -115,6 +123,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 
     if arguments.batch_size < 1 or (arguments.limit is not None and arguments.limit < 1):
         raise ConfigError("--batch-size and --limit must be at least 1")
+    if arguments.tune != "psnr" and (not arguments.in_context or arguments.depth is not None):
+        raise ConfigError("--tune weighs errors for --in-context, of sites that may end")
     tokenizer = load_model(arguments)
     known = read_known(
         arguments.condition, options, arguments.condition_tokenizer, arguments.condition_cells
@@ -222,7 +232,7 @@ def _stop(
 
     usual = default_stop(tokenizer)
     if arguments.in_context and arguments.depth is None:
-        usual = usual._replace(rule="in_context")
+        usual = usual._replace(rule="in_context", tune=arguments.tune)
     if arguments.depth is not None:
         return StopRule(0.0, arguments.depth, weigh=arguments.weigh)
     if arguments.mean_length is not None:

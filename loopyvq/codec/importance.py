@@ -25,10 +25,11 @@ DEFAULT_TUNE = "balanced"
 
 _WINDOW = 25  # pixels
 _STABILISER = (0.03 * 255) ** 2  # of structural similarity, for flat places
+_USUAL_CONTRAST = 20.0  # levels; root mean square
 
 
 def site_importance(
-    pixels: UInt8[Tensor, "c H W"], factor: int, tune: str
+    pixels: UInt8[Tensor, "c H W"], factor: int, tune: str, *, among_images: bool = False
 ) -> Float[np.ndarray, "h w"]:
     """Weigh the sites of an image by the contrast around them.
 
@@ -36,9 +37,12 @@ def site_importance(
         pixels: grey or colour.
         factor: pixels per site along each side.
         tune: one of `TUNES`.
+        among_images: whether errors are weighed against those in other images too: a flat image
+            then weighs more everywhere.
 
     Returns:
-        Factors of the squared error, above 0, of geometric mean 1.
+        Factors of the squared error, above 0; of geometric mean 1, or ``among_images`` 1 where the
+        contrast is that of photographs.
 
     Raises:
         ConfigError: there is nothing of this name to tune for.
@@ -63,7 +67,10 @@ def site_importance(
     contrast = (square - mean.square()).clamp(min=0)
     weights = 1 / (2 * contrast + _STABILISER)
     sites = F.avg_pool2d(weights, factor, ceil_mode=True)[0, 0].log()
-    return torch.exp(TUNES[tune] * (sites - sites.mean())).numpy()
+    usual = sites.mean()
+    if among_images:
+        usual = usual.new_tensor(1 / (2 * _USUAL_CONTRAST**2 + _STABILISER)).log()
+    return torch.exp(TUNES[tune] * (sites - usual)).numpy()
 
 
 def _average(plane: Float[Tensor, "1 1 H W"]) -> Float[Tensor, "1 1 h w"]:

@@ -92,7 +92,7 @@ class ShardPlan:
         if not self.source.box_classes:  # so shards that are older than boxes keep their name
             for name in ("box_classes", "boxes"):
                 values["source"].pop(name)
-        for name, usual in (("stop", "threshold"), ("weigh", 0.0)):  # older still
+        for name, usual in (("stop", "threshold"), ("weigh", 0.0), ("tune", "psnr")):  # older still
             if values["source"][name] == usual:
                 values["source"].pop(name)
         text = json.dumps(values, sort_keys=True)

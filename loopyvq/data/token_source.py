@@ -27,6 +27,7 @@ class TokenSource:
         threshold: the stop distance, in units of the latents' scale, which the decoder is told.
         stop: the rule that reads it, see `loopyvq.pretokenize.StopRule`.
         weigh: the threshold at which codes of a fixed depth were weighed; 0: they were not.
+        tune: what errors were weighed for, with ``in_context``.
         condition: what is known of an image, a kind of condition; ``none`` for nothing.
         classes: number of classes; 0 where there are none.
         class_names: of the classes; empty where they have none.
@@ -48,6 +49,7 @@ class TokenSource:
     threshold: float = 0.0
     stop: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
     weigh: float = 0.0
+    tune: str = "psnr"
     condition: str = "none"
     classes: int = 0
     class_names: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ from loopyvq.generation.windows import Windows
 from loopyvq.models import Tokenizer
 from loopyvq.models.prior.base import Prior
 from loopyvq.models.taming.prior import TamingPrior
+from loopyvq.pretokenize.encoding import StopRule
 
 __all__ = ["ImagePrior", "class_numbers", "open_image_prior"]
 
@@ -139,7 +140,7 @@ def open_image_prior(
         )
     loaded = load_tokenizer_of(path, tokenizer, device)
     tables = None
-    if source.stop == "in_context" or source.weigh:
+    if StopRule.of(source).needs_tables:
         tables = load_tables(tokenizer or source.tokenizer_file(prior_file(path).parent))
     return ImagePrior(prior, loaded, source, tables)
 

@@ -27,7 +27,7 @@ def encode_like(model: ImagePrior, images: Float[Tensor, "b c H W"]) -> Tokens:
     """
     quantizer, source = model.tokenizer.quantizer, model.source
     before, quantizer.min_length = quantizer.min_length, source.min_length
-    stop = StopRule(source.threshold, source.max_depth, source.stop, source.weigh)
+    stop = StopRule.of(source)
     try:
         images = images.to(quantizer.sigma.device)
         tokens = encode_images(model.tokenizer, images, stop, model.tables)

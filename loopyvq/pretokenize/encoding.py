@@ -7,8 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from loopyvq.codec.bound import bounded_tokens
+from loopyvq.codec.importance import site_importance
 from loopyvq.codec.weighing import price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
+from loopyvq.data import to_uint8
+from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
 from loopyvq.tokens import Tokens
@@ -24,6 +27,8 @@ class StopRule(NamedTuple):
         depth: most tokens of a site.
         rule: how the threshold is read, see ``stop`` of `LoopConfig`; or ``in_context``: codes and
             stops are chosen by what they cost with the model's tables.
+        tune: with ``in_context``, how much errors in busy places and images weigh, see
+            `loopyvq.codec.importance`.
         weigh: for sites that all get ``depth``: the threshold at which codes are chosen by what
             they cost in context; 0 takes the nearest.
     """
@@ -32,6 +37,20 @@ class StopRule(NamedTuple):
     depth: int
     rule: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
     weigh: float = 0.0
+    tune: str = "psnr"
+
+    @classmethod
+    def of(cls, source: TokenSource) -> "StopRule":
+        """Give the rule by which tokens were made.
+
+        Args:
+            source: what is kept with them.
+
+        Returns:
+            The rule.
+        """
+        limits = source.threshold, source.max_depth
+        return cls(*limits, source.stop, source.weigh, source.tune)
 
     @property
     def needs_tables(self) -> bool:
@@ -68,7 +87,8 @@ def encode_images(
         if tables is None:
             raise ConfigError("tokens in context need the model's tables: see loopyvq tables")
         latents = tokenizer.latents(images)
-        parts = [_weighed(tokenizer, latent, stop, tables) for latent in latents]
+        pairs = zip(images, latents, strict=True)
+        parts = [_weighed(tokenizer, image, latent, stop, tables) for image, latent in pairs]
     finally:
         quantizer.stop = before
     codes, lengths = (torch.stack(items).to(images.device) for items in zip(*parts, strict=True))
@@ -76,13 +96,19 @@ def encode_images(
 
 
 def _weighed(
-    tokenizer: Tokenizer, latent: Float[Tensor, "h w d"], stop: StopRule, tables: Tables
+    tokenizer: Tokenizer,
+    image: Float[Tensor, "c H W"],
+    latent: Float[Tensor, "h w d"],
+    stop: StopRule,
+    tables: Tables,
 ) -> Tokens:
     """Encode one image at prices of its own context."""
     quantizer, least = tokenizer.quantizer, tokenizer.quantizer.min_length
     if stop.rule == "in_context":
+        factor = tokenizer.config.downsampling
+        importance = site_importance(to_uint8(image).cpu(), factor, stop.tune, among_images=True)
         return bounded_tokens(
-            quantizer, latent, stop.threshold, "in_context", False, least, tables
+            quantizer, latent, stop.threshold, "in_context", False, least, tables, importance
         ).tokens
     start = quantizer.encode(latent, stop.threshold, stop.depth)
     price = price_of_bit(stop.weigh)

@@ -108,6 +108,7 @@ class ImageTokens:
             threshold=self.stop.threshold,
             stop=self.stop.rule,
             weigh=self.stop.weigh,
+            tune=self.stop.tune,
             condition=condition.data.kind,
             classes=classes,
             class_names=tuple(images.class_names) if classes else (),

@@ -93,6 +93,7 @@ def test_label_maps_are_told_in_cells(run, workspace, tmp_path):
         (("--mean-length", "9"), "above 0 up to 4"),
         (("--psnr", "99"), "no threshold gives 99 dB"),
         (("--pooled-psnr", "99"), "no threshold gives 99 dB"),
+        (("--tune", "ms_ssim"), "--tune weighs errors for --in-context"),
         (("--batch-size", "0"), "must be at least 1"),
         (("--no-such-option", "1"), "unknown option --no-such-option"),
         (("--condition.no_such", "1"), "no_such"),

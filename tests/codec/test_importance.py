@@ -34,6 +34,19 @@ def test_busy_places_weigh_less_the_more_it_is_tuned():
     assert 1.3 < ratios[1] < ratios[2]
 
 
+def test_among_images_flat_ones_weigh_more():
+    busy = torch.randint(0, 256, (1, 64, 64), dtype=torch.uint8)
+    flat = torch.full((1, 64, 64), 100, dtype=torch.uint8)
+    weights = [
+        [site_importance(image, 8, tune, among_images=True).mean() for image in (busy, flat)]
+        for tune in TUNES
+    ]
+    assert weights[0] == [1, 1]
+    for low, high in weights[1:]:
+        assert low < 0.8
+        assert high > 1.5
+
+
 def test_a_flat_image_weighs_all_alike():
     flat = torch.full((3, 40, 40), 7, dtype=torch.uint8)
     assert np.allclose(site_importance(flat, 8, "ms_ssim"), 1)

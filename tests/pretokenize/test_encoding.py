@@ -4,6 +4,7 @@ import torch
 from loopyvq.codec import fit_tables_to_images
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.coding import ideal_bits
+from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.pretokenize import ImageTokens, Known, KnownConfig, StopRule, encode_images
 from tests.pretokenize.conftest import painted
@@ -52,6 +53,24 @@ def test_codes_of_a_fixed_depth_can_be_weighed(tokenizer, images, tables):
     assert not torch.equal(weighed.codes, nearest.codes)
     barely = encode_images(tokenizer, images, StopRule(0.0, 2, weigh=1e-6), tables)
     assert float((barely.codes == nearest.codes).float().mean()) > 0.9
+
+
+def test_a_tune_moves_tokens_to_flat_images(tokenizer, tables):
+    noise = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)) - 0.5
+    images = torch.tensor([1.5, 0.15])[:, None, None, None] * noise
+    found = [
+        encode_images(tokenizer, images, StopRule(0.2, 4, "in_context", tune=tune), tables)
+        for tune in ("psnr", "ms_ssim")
+    ]
+    plain, tuned = (tokens.lengths.float().mean(dim=(1, 2)) for tokens in found)
+    assert tuned[1] > plain[1]
+    assert tuned[1] - plain[1] > tuned[0] - plain[0]
+
+
+def test_a_rule_comes_back_from_what_is_kept_of_it():
+    rule = StopRule(0.25, 3, "in_context", 0.0, "balanced")
+    source = TokenSource(threshold=0.25, max_depth=3, stop="in_context", tune="balanced")
+    assert StopRule.of(source) == rule
 
 
 @pytest.mark.parametrize("stop", [StopRule(0.3, 4, "in_context"), StopRule(0.0, 2, weigh=0.3)])

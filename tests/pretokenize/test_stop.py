@@ -24,7 +24,7 @@ def test_the_psnr_is_met(tokenizer, rule):
     ends = [psnr_of(tokenizer, images.split(4), StopRule(t, 4, rule)) for t in (4.0, 1e-3)]
     wanted = sum(ends) / 2
     stop = stop_for_psnr(tokenizer, images.split(4), wanted)
-    assert stop[1:] == (4, rule, 0.0)
+    assert stop._replace(threshold=0.0) == StopRule(0.0, 4, rule)
     assert psnr_of(tokenizer, images.split(4), stop) == pytest.approx(wanted, abs=0.1)
     with pytest.raises(ConfigError, match="no threshold gives 99 dB"):
         stop_for_psnr(tokenizer, images.split(4), 99.0)
