@@ -282,7 +282,7 @@ def main() -> None:
     parser.add_argument("--in-context", action="store_true",
                         help="also lines whose codes and stops are chosen in context")  # fmt: skip
     parser.add_argument("--lengths", type=float, nargs="*", default=[], metavar="N",
-                        help="with --in-context: lines of the loop at these mean lengths")  # fmt: skip
+                        help="with --in-context: the loop at these too")  # fmt: skip
     parser.add_argument("--tune", default="ms_ssim", help="what those weigh errors for")
     parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
                         help="threshold at which a fixed depth weighs codes")  # fmt: skip
