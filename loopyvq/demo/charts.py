@@ -22,6 +22,9 @@ __all__ = [
     "usage_rows",
 ]
 
+# Below more bars than this only every fifth gets its number: more do not fit.
+_MOST_LABELS, _LABEL_EVERY = 13, 5
+
 
 def rate_distortion_chart(result: DemoResult) -> str:
     """Draw PSNR over bits per pixel, for thresholds and for fixed depths.
@@ -198,7 +201,9 @@ def _draw_row(row: Row, thresholds: Sequence[float]) -> Iterator[str]:
     yield f"<h3>{row.name} <span>{row.what}</span></h3>"
     ticks = nice_ticks([0.0, *(value for bars in row.values for value in bars)], 4)
     for threshold, bars in zip(thresholds, row.values, strict=True):
-        labels = [str(row.first + place) for place in range(len(bars))]
+        step = 1 if len(bars) <= _MOST_LABELS else _LABEL_EVERY
+        numbers = range(row.first, row.first + len(bars))
+        labels = [str(number) if number % step == 0 else "" for number in numbers]
         title = f"{row.name}, {row.what}, at threshold {threshold:.3g}"
         chart = bar_chart(title, bars, labels, ticks, row.unit, row.colours[: len(bars)])
         yield f'<div class="cell">{chart}</div>'

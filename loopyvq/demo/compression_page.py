@@ -243,4 +243,4 @@ def _footer(demo: CompressionDemo) -> str:
 def _signed(value: float, digits: int, unit: str = "") -> str:
     if math.isnan(value):
         return "&ndash;"
-    return f"{'+' if value > 0 else ''}{number(value, digits)}{unit}"
+    return f"{'+' if round(value, digits) > 0 else ''}{number(value, digits)}{unit}"

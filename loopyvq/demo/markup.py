@@ -20,14 +20,14 @@ def number(value: float, digits: int = 2) -> str:
         Markup, thousands separated by commas.
 
     Example:
-        >>> number(1234.5), number(-0.3, 1), number(float("nan"))
-        ('1,234.50', '&minus;0.3', '&ndash;')
+        >>> number(1234.5), number(-0.3, 1), number(-0.02, 1), number(float("nan"))
+        ('1,234.50', '&minus;0.3', '0.0', '&ndash;')
     """
     if math.isnan(value):
         return "&ndash;"
     if math.isinf(value):
         return "&infin;" if value > 0 else "&minus;&infin;"
-    return f"{value:,.{digits}f}".replace("-", "&minus;")
+    return f"{value:z,.{digits}f}".replace("-", "&minus;")
 
 
 def duration(seconds: float) -> str:

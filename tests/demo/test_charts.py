@@ -61,6 +61,13 @@ def test_lengths_are_shares_of_the_sites() -> None:
     assert len(set(row.colours)) == 3
 
 
+def test_many_lengths_get_few_numbers() -> None:
+    few = Page(small_multiples(THRESHOLDS[:1], [length_row([[1] * 9])])).text.split()
+    assert [word for word in few if word.isdigit()] == [str(length) for length in range(9)]
+    many = Page(small_multiples(THRESHOLDS[:1], [length_row([[1] * 21])])).text.split()
+    assert [word for word in many if word.isdigit()] == ["0", "5", "10", "15", "20"]
+
+
 def test_training_leaves_out_what_was_not_measured() -> None:
     page = Page(training_charts(make_result().history))
     titles = [tag["aria-label"] for tag in page.all("svg")]
