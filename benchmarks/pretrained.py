@@ -1,10 +1,12 @@
 """Make a model that comes with the package from a trained one.
 
-    loopyvq train tokenizer configs/small.yaml --data photos.zip --out runs/photo-f8
-    python benchmarks/pretrained.py photo-f8 --model runs/photo-f8 --data more.zip --test kodak.zip
+    loopyvq train tokenizer configs/small.yaml --data photos.zip --out runs/photo-f8 --tables 0
+    loopyvq tables runs/photo-f8 --data photos.zip --limit 2993 --examples 1500000 --wide
+    python benchmarks/pretrained.py photo-f8 --model runs/photo-f8 --test kodak.zip
 
-Rounds the weights to bfloat16, drops what only training needs, fits entropy tables to images and
-writes the file that `loopyvq models` lists; then prints what its files are like, for its card.
+Rounds the weights to bfloat16, drops what only training needs and writes the file that `loopyvq
+models` lists, with the entropy tables of the model; then prints what its files are like, for its
+card.
 """
 
 import argparse
@@ -15,9 +17,9 @@ import numpy as np
 import torch
 
 from loopyvq.checkpoint import load_tokenizer
-from loopyvq.codec import Codec, fit_tables_to_images, save_tables
+from loopyvq.codec import Codec, load_tables, save_tables
 from loopyvq.config import config_to_dict
-from loopyvq.data import ImageSet, Subset, open_image_set
+from loopyvq.data import ImageSet, open_image_set
 from loopyvq.metrics.distortion import measure_distortion
 from loopyvq.pretrained import PRETRAINED
 from loopyvq.tensor_file import write_tensors
@@ -41,11 +43,6 @@ def is_of_networks(name: str, item: torch.Tensor) -> bool:
     return item.dtype == torch.float32 and not name.startswith("quantizer.")
 
 
-def some(images: ImageSet, limit: int) -> list[torch.Tensor]:
-    order = np.random.default_rng(0).permutation(len(images))[:limit]
-    return [image for _, image in Subset(images, sorted(order.tolist())).images()]
-
-
 def report(path: Path, images: ImageSet, limit: int | None) -> None:
     """Print real sizes and distortions, means over images."""
     codec = Codec.load(path)
@@ -64,20 +61,17 @@ def report(path: Path, images: ImageSet, limit: int | None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=PRETRAINED)
-    parser.add_argument("--model", type=Path, required=True, help="the trained tokenizer")
-    parser.add_argument("--data", required=True, help="images to fit the tables to")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="the trained tokenizer, with tables"
+    )
     parser.add_argument("--test", help="images to measure")
-    parser.add_argument("--limit", type=int, default=400, help="images to fit to")
-    parser.add_argument("--examples", type=int, default=400_000, help="symbols of each turn")
     parser.add_argument("--test-limit", type=int, metavar="N", help="measure the first N images")
     options = parser.parse_args()
     path = PRETRAINED[options.name].weights
+    tables = load_tables(options.model)
+    if tables is None:
+        parser.error(f"{options.model} has no tables: make them with loopyvq tables")
     rounded(options.model, path)
-    tables = fit_tables_to_images(
-        load_tokenizer(path),
-        some(open_image_set(options.data), options.limit),
-        examples_per_turn=options.examples,
-    )
     save_tables(path, tables)
     print(f"{path.name}: {path.stat().st_size:,} bytes")
     if options.test:
