@@ -9,12 +9,14 @@ import numpy as np
 
 from loopyvq.evaluation.rd_curves import bd_rate, compare, cut_to_rates, quality_at
 from loopyvq.evaluation.rd_points import RdPoint, systems_of
+from loopyvq.evaluation.rd_sets import compare_sets
 
-__all__ = ["RANGE", "RATES", "Run", "best_of", "plot", "table"]
+__all__ = ["RANGE", "RATES", "Run", "best_of", "plot", "sets_table", "table"]
 
 RANGE = (0.1, 0.8)
 """Bits per pixel between which curves are compared."""
 RATES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8)
+_OF_SETS = (("psnr_db", True), ("psnr_db", False), ("ms_ssim", False))
 
 
 class Run(NamedTuple):
@@ -60,6 +62,37 @@ def table(runs: Sequence[Run], reference: str) -> str:
     for name in systems_of([point for run in runs for point in run.points]):
         cells = [_cell(runs, name, reference, rate) for rate in RATES]
         cells += [_bytes(runs, name, reference, measure) for measure in ("psnr_db", "ms_ssim")]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def sets_table(runs: Sequence[Run], reference: str) -> str:
+    """Compare all curves with one of them where all images are written at one setting.
+
+    Args:
+        runs: of all seeds, which count as further images.
+        reference: the curve to compare with.
+
+    Returns:
+        Markdown: the bytes that a curve needs more for the whole set within `RANGE`.
+    """
+    heads = "| all images at one setting, bytes at equal | pooled PSNR | mean PSNR | mean MS-SSIM |"
+    by_system = defaultdict(list)
+    for run in runs:
+        for point in run.points:
+            by_system[point.system].append(point._replace(image=f"{run.seed} {point.image}"))
+    lines = [heads, "|---|" + "---:|" * len(_OF_SETS)]
+    for name, points in by_system.items():
+        cells = ["reference"] * len(_OF_SETS)
+        if name != reference:
+            found = [
+                compare_sets(points, by_system[reference], RANGE, measure, pooled=pooled)
+                for measure, pooled in _OF_SETS
+            ]
+            cells = [
+                f"{item.mean:+.1f} % ({item.low:+.1f} to {item.high:+.1f})" if item else ""
+                for item in found
+            ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

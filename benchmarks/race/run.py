@@ -19,7 +19,7 @@ from pathlib import Path
 
 from entries import Entry, fitted, trained
 from files import READINGS, curves_of
-from report import Run, best_of, plot, table
+from report import Run, best_of, plot, sets_table, table
 from torch import Tensor
 
 from loopyvq.checkpoint import write_atomically
@@ -108,7 +108,7 @@ def report(runs: Sequence[Run], reference: str, test: str, out: Path) -> None:
     """Print the table and draw the curves."""
     stem = Path(test).stem
     title = f"{stem}: against {reference}, seeds {', '.join(str(run.seed) for run in runs)}"
-    text = f"\n## {title}\n\n{table(runs, reference)}\n"
+    text = f"\n## {title}\n\n{table(runs, reference)}\n\n{sets_table(runs, reference)}\n"
     print(text, flush=True)
     write_atomically(out / f"{stem}.md", text.encode())
     plot(runs, out / f"{stem}.png")

@@ -28,6 +28,7 @@ from tables import (
     bytes_table,
     gallery_table,
     rates_table,
+    sets_table,
     sizes_table,
     speed_table,
 )
@@ -135,6 +136,10 @@ def curve_texts(
         "bytes": "\n\n".join(
             f"### {name}\n\n{bytes_table(some, ours)}\n\n"
             f"![Curves of all systems on {name}](images/results_{name}.png)"
+            for name, some in by_set.items()
+        ),
+        "by_set": "\n\n".join(
+            f"### {name}, one setting for all\n\n{sets_table(some, ours)}"
             for name, some in by_set.items()
         ),
         "rates": "\n\n".join(

@@ -9,6 +9,7 @@ from gallery import Shown
 from speed import Timed
 
 from loopyvq.evaluation.rd_curves import (
+    Interval,
     bd_quality,
     bd_rate,
     compare,
@@ -17,11 +18,17 @@ from loopyvq.evaluation.rd_curves import (
 )
 from loopyvq.evaluation.rd_points import RdPoint, systems_of
 from loopyvq.evaluation.rd_report import mean_curve
+from loopyvq.evaluation.rd_sets import compare_sets
 
 RANGE = (0.1, 0.6)
 """Bits per pixel between which curves are compared."""
 RATES = (0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6)
 _MEASURES = {"psnr_db": "PSNR", "ms_ssim": "MS-SSIM"}
+_SET_MEASURES = {
+    "pooled PSNR": ("psnr_db", True),
+    "mean PSNR": ("psnr_db", False),
+    "mean MS-SSIM": ("ms_ssim", False),
+}
 
 
 def bytes_table(points: Sequence[RdPoint], ours: Sequence[str]) -> str:
@@ -44,6 +51,26 @@ def bytes_table(points: Sequence[RdPoint], ours: Sequence[str]) -> str:
     for other in systems_of(points):
         if other not in ours:
             cells = [_bytes(curves, system, other, measure) for system, measure in columns]
+            rows.append([other, *cells])
+    return markdown(["against", *heads], rows)
+
+
+def sets_table(points: Sequence[RdPoint], ours: Sequence[str]) -> str:
+    """Give the bytes that our curves need for a whole set at one setting, as `bytes_table`."""
+    columns = [(system, name) for system in ours for name in _SET_MEASURES]
+    heads = [f"{system.removeprefix(ours[0])} {name}".strip() for system, name in columns]
+    by_system: dict[str, list[RdPoint]] = defaultdict(list)
+    for point in points:
+        by_system[point.system].append(point)
+    rows = []
+    for other in systems_of(points):
+        if other not in ours:
+            found = [
+                compare_sets(by_system[system], by_system[other], RANGE, measure, pooled=pooled)
+                for system, name in columns
+                for measure, pooled in [_SET_MEASURES[name]]
+            ]
+            cells = ["" if item is None else _interval(item, 1, " %") for item in found]
             rows.append([other, *cells])
     return markdown(["against", *heads], rows)
 
@@ -169,6 +196,11 @@ def _mean(found: Sequence[float | None], digits: int, unit: str) -> str:
     kept = [value for value in found if value is not None]
     if not kept:
         return ""
-    mean, low, high, count = compare(kept)
-    some = f", {count} images" if count < len(found) else ""
-    return f"{mean:+.{digits}f}{unit} ({low:+.{digits}f} to {high:+.{digits}f}{some})"
+    interval = compare(kept)
+    some = f", {interval.num_images} images" if interval.num_images < len(found) else ""
+    return _interval(interval, digits, unit, some)
+
+
+def _interval(found: Interval, digits: int, unit: str, more: str = "") -> str:
+    low, high = f"{found.low:+.{digits}f}", f"{found.high:+.{digits}f}"
+    return f"{found.mean:+.{digits}f}{unit} ({low} to {high}{more})"
