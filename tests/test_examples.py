@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -26,3 +27,15 @@ def test_a_photograph_beside_a_jpeg_of_as_many_bytes(tmp_path):
     assert int(jpeg[1]) <= int(ours[1])
     assert float(jpeg[3]) < float(ours[3])
     assert picture.stat().st_size > 0
+
+
+def test_label_maps_of_facades(tmp_path):
+    command = [sys.executable, EXAMPLES / "facade_maps.py", "--out", tmp_path]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "4 maps" in run.stdout
+    for name, side in (("small/3.png", 256), ("large/0.png", 512)):
+        with Image.open(tmp_path / name) as image:
+            assert (image.mode, image.size) == ("L", (side, side))
+            assert image.getextrema() == (0 if side == 512 else 1, 11 if side == 512 else 10)
+    with Image.open(tmp_path / "shown.png") as shown:
+        assert shown.width > 4 * 128
