@@ -17,6 +17,7 @@ May be killed and called again; what is done stays.
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from torch import Tensor
 from loopyvq.checkpoint import load_prior, load_tokenizer, load_tokenizer_of, prior_source
 from loopyvq.cli.main import main as loopyvq
 from loopyvq.codec import load_tables
+from loopyvq.codec.importance import TUNES
 from loopyvq.config import parse_config, read_yaml
 from loopyvq.data import open_image_set, to_float
 from loopyvq.data.token_draws import is_held_out, split_rows
@@ -256,7 +258,7 @@ def table(results: list[dict], ways: list[str]) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for item in results:
         cells = [item["name"], f"{item['tokens_per_site']:.2f}", f"{item['psnr_db']:.2f} dB",
-                 f"{item['pooled_psnr_db']:.2f} dB", f"{item['rate_bpp']:.4f}",
+                 f"{item.get('pooled_psnr_db', math.nan):.2f} dB", f"{item['rate_bpp']:.4f}",
                  f"{item['stop_bpp']:.4f}", str(item["steps"])]  # fmt: skip
         if "tokens_frechet" in item:
             drawn = [f"{item[f'frechet {way}'.strip()]:.2f}" for way in ways]
@@ -283,7 +285,8 @@ def main() -> None:
                         help="also lines whose codes and stops are chosen in context")  # fmt: skip
     parser.add_argument("--lengths", type=float, nargs="*", default=[], metavar="N",
                         help="with --in-context: the loop at these too")  # fmt: skip
-    parser.add_argument("--tune", default="ms_ssim", help="what those weigh errors for")
+    parser.add_argument("--tune", default="ms_ssim", choices=tuple(TUNES),
+                        help="what those weigh errors for")  # fmt: skip
     parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
                         help="threshold at which a fixed depth weighs codes")  # fmt: skip
     parser.add_argument("--limit", type=int, default=0, metavar="N",
@@ -296,6 +299,8 @@ def main() -> None:
     parser.add_argument("--accelerator", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", default="32-true")
     arguments, arguments.options = parser.parse_known_args()
+    if arguments.lengths and not arguments.in_context:
+        parser.error("--lengths needs --in-context")
     arguments.tokenizers = arguments.tokenizers or arguments.out / "tokenizers"
     train_tokenizers(arguments)
     path = arguments.out / "results.json"

@@ -70,23 +70,28 @@ def sets_table(runs: Sequence[Run], reference: str) -> str:
     """Compare all curves with one of them where all images are written at one setting.
 
     Args:
-        runs: of all seeds, which count as further images.
+        runs: of all seeds, over which is averaged; intervals are over images.
         reference: the curve to compare with.
 
     Returns:
         Markdown: the bytes that a curve needs more for the whole set within `RANGE`.
     """
     heads = "| all images at one setting, bytes at equal | pooled PSNR | mean PSNR | mean MS-SSIM |"
-    by_system = defaultdict(list)
+    by_system: dict[str, list[list[RdPoint]]] = defaultdict(list)
     for run in runs:
-        for point in run.points:
-            by_system[point.system].append(point._replace(image=f"{run.seed} {point.image}"))
+        for name in systems_of(run.points):
+            by_system[name].append([point for point in run.points if point.system == name])
     lines = [heads, "|---|" + "---:|" * len(_OF_SETS)]
-    for name, points in by_system.items():
+    for name, curves in by_system.items():
         cells = ["reference"] * len(_OF_SETS)
         if name != reference:
             found = [
-                compare_sets(points, by_system[reference], RANGE, measure, pooled=pooled)
+                compare_sets(
+                    list(zip(curves, by_system[reference], strict=True)),
+                    RANGE,
+                    measure,
+                    pooled=pooled,
+                )
                 for measure, pooled in _OF_SETS
             ]
             cells = [

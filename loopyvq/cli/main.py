@@ -49,9 +49,10 @@ _EXTRAS = {
     "matplotlib": "eval",
     "skimage": "samples",
 }
-# Importing torch makes some 400,000 objects that stay: looking through them for garbage, again and
-# again, takes a tenth of the start.
+# Importing torch makes some 200,000 objects that stay: looking through them for garbage, again and
+# again, takes a tenth of the start of commands that are started for every file.
 _COLLECT_AFTER = 100_000
+_STARTED_OFTEN = ("compress", "decompress", "verify", "info", "encode", "decode")
 _USAGE_ERROR = 2
 _INTERRUPTED = 130
 
@@ -67,20 +68,18 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        words: the command line without the program's name; by default the process's own, and then
-            the process collects its garbage less often.
+        words: the command line without the program's name; by default the process's own.
 
     Returns:
         The exit code: 0, 2 for bad input, 130 after an interrupt.
     """
-    if words is None:
-        gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
-        words = sys.argv[1:]
-    words = list(words)
+    is_process, words = words is None, list(sys.argv[1:] if words is None else words)
     if " ".join(words[:2]) in COMMANDS:
         words = [" ".join(words[:2]), *words[2:]]
     parser = _build_parser(words)
     arguments, rest = parser.parse_known_args(words)
+    if is_process and arguments.command in _STARTED_OFTEN:
+        gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     command = _module(arguments.command)
     if rest and not getattr(command, "TAKES_OPTIONS", False):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

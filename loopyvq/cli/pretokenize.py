@@ -76,10 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tune",
         choices=("psnr", "balanced", "ms_ssim"),
-        default="psnr",
         help="with --in-context: how much errors in busy places and images weigh; psnr: as "
         "anywhere; ms_ssim: less, as the eye sees less of them; balanced: in between (default: "
-        "%(default)s)",
+        "psnr)",
     )
     parser.add_argument(
         "--weigh",
@@ -123,7 +122,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 
     if arguments.batch_size < 1 or (arguments.limit is not None and arguments.limit < 1):
         raise ConfigError("--batch-size and --limit must be at least 1")
-    if arguments.tune != "psnr" and (not arguments.in_context or arguments.depth is not None):
+    if arguments.tune and (not arguments.in_context or arguments.depth is not None):
         raise ConfigError("--tune weighs errors for --in-context, of sites that may end")
     tokenizer = load_model(arguments)
     known = read_known(
@@ -172,7 +171,8 @@ def describe_shards(shards: "TokenShards") -> str:
     from loopyvq.pretokenize import summarise
 
     found, plan, source = summarise(shards), shards.plan, shards.source
-    rule = "" if source.stop == "threshold" else f" ({source.stop})"
+    tune = "" if source.tune == "psnr" else f", for {source.tune}"
+    rule = "" if source.stop == "threshold" else f" ({source.stop}{tune})"
     lines = [
         f"{found.num_images} images in {plan.num_shards} shards, {source.height} x {source.width} "
         f"pixels, {source.rows} x {source.columns} sites, tokenizer {source.tokenizer}",
@@ -232,7 +232,7 @@ def _stop(
 
     usual = default_stop(tokenizer)
     if arguments.in_context and arguments.depth is None:
-        usual = usual._replace(rule="in_context", tune=arguments.tune)
+        usual = usual._replace(rule="in_context", tune=arguments.tune or "psnr")
     if arguments.depth is not None:
         return StopRule(0.0, arguments.depth, weigh=arguments.weigh)
     if arguments.mean_length is not None:

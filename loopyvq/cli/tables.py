@@ -48,8 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wide",
         action="store_true",
-        help="networks of two to three times the width: for a million examples or so a turn, from "
-        "which they take three times as long to learn",
+        help="networks of up to three times the width: files some 2 %% smaller where there are a "
+        "million examples a turn or more; larger tables, and more to compute for every file",
     )
     parser.add_argument(
         "--fixed-depth",

@@ -178,7 +178,7 @@ def _check_that_it_goes_on(folder: Path, run: "RunConfig") -> None:
     from loopyvq.training.state import saved_step
 
     done = saved_step(folder / "state.safetensors")
-    if not run.time_limit_s and run.steps < done:
+    if run.steps < done:
         raise ConfigError(
             f"--run.steps {run.steps} is less than the {done} steps that {folder} has done"
         )

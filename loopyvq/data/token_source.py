@@ -49,7 +49,7 @@ class TokenSource:
     threshold: float = 0.0
     stop: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
     weigh: float = 0.0
-    tune: str = "psnr"
+    tune: Literal["psnr", "balanced", "ms_ssim"] = "psnr"
     condition: str = "none"
     classes: int = 0
     class_names: tuple[str, ...] = ()

@@ -29,6 +29,8 @@ class _Files(NamedTuple):
 
 # Of a point, what is averaged.
 _MEASURES = ("psnr_db", "ssim", "ms_ssim", "lpips")
+# An interval of fewer samples would be that of the sets that happen to overlap.
+_SHARE_OF_DRAWS = 0.95
 
 
 def set_curve(points: Sequence[RdPoint], *, pooled: bool = False) -> list[RdPoint]:
@@ -53,8 +55,7 @@ def set_curve(points: Sequence[RdPoint], *, pooled: bool = False) -> list[RdPoin
 
 
 def compare_sets(
-    points: Sequence[RdPoint],
-    reference: Sequence[RdPoint],
+    pairs: Sequence[tuple[Sequence[RdPoint], Sequence[RdPoint]]],
     rates: tuple[float, float],
     measure: str = "psnr_db",
     *,
@@ -65,33 +66,41 @@ def compare_sets(
     """Measure how many bytes more a set takes at the same quality, on average.
 
     Args:
-        points: of one system.
-        reference: of another system; images that only one of them has are left out.
+        pairs: points of one system and of another; several pairs if there are several trained
+            models of each, whose settings may differ. Images that not all of them have are left
+            out.
         rates: bits per pixel of the set between which the curves are compared.
         measure: one of `loopyvq.evaluation.rd_points.MEASURES`.
         pooled: see `set_curve`.
         seed: of the draws.
-        draws: bootstrap samples of the images.
+        draws: bootstrap samples of the images; models are not drawn.
 
     Returns:
-        Per cent of the reference's bytes and where 95 % of bootstrapped sets lie; None if the
-        curves do not overlap.
+        Per cent of the reference's bytes, a mean over the pairs, and where 95 % of bootstrapped
+        sets lie; None if the curves do not overlap, of the set or of many samples of it.
     """
-    images = sorted({point.image for point in points} & {point.image for point in reference})
-    ours, theirs = _files(points, images), _files(reference, images)
+    names = [{point.image for point in points} for pair in pairs for points in pair]
+    images = sorted(set.intersection(*names)) if names else []
+    files = [(_files(ours, images), _files(theirs, images)) for ours, theirs in pairs]
 
     def percent(chosen: Int[np.ndarray, " n"]) -> float | None:
-        curves = [[_together(some, chosen, pooled) for some in files] for files in (ours, theirs)]
-        cut = [cut_to_rates(curve, rates, measure) for curve in curves]
-        return bd_rate(*cut, measure)
+        found = []
+        for ours, theirs in files:
+            curves = [[_together(some, chosen, pooled) for some in both] for both in (ours, theirs)]
+            first, second = (cut_to_rates(curve, rates, measure) for curve in curves)
+            found.append(bd_rate(first, second, measure))
+        known = [value for value in found if value is not None]
+        return float(np.mean(known)) if known and len(known) == len(found) else None
 
-    found = percent(np.arange(len(images))) if images else None
-    if found is None:
+    mean = percent(np.arange(len(images))) if images else None
+    if mean is None:
         return None
     order = np.random.default_rng(seed).integers(0, len(images), (draws, len(images)))
-    drawn = [value for value in map(percent, order) if value is not None]
-    low, high = np.percentile(drawn or [found], [2.5, 97.5])
-    return Interval(found, float(low), float(high), len(images))
+    sampled = [value for value in map(percent, order) if value is not None]
+    if len(sampled) < _SHARE_OF_DRAWS * draws:
+        return None
+    low, high = np.percentile(sampled, [2.5, 97.5])
+    return Interval(mean, float(low), float(high), len(images))
 
 
 def _files(points: Sequence[RdPoint], images: Sequence[str]) -> list[_Files]:

@@ -37,7 +37,7 @@ class StopRule(NamedTuple):
     depth: int
     rule: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
     weigh: float = 0.0
-    tune: str = "psnr"
+    tune: Literal["psnr", "balanced", "ms_ssim"] = "psnr"
 
     @classmethod
     def of(cls, source: TokenSource) -> "StopRule":
@@ -105,8 +105,10 @@ def _weighed(
     """Encode one image at prices of its own context."""
     quantizer, least = tokenizer.quantizer, tokenizer.quantizer.min_length
     if stop.rule == "in_context":
-        factor = tokenizer.config.downsampling
-        importance = site_importance(to_uint8(image).cpu(), factor, stop.tune, among_images=True)
+        importance = None
+        if stop.tune != "psnr":
+            pixels, factor = to_uint8(image).cpu(), tokenizer.config.downsampling
+            importance = site_importance(pixels, factor, stop.tune, among_images=True)
         return bounded_tokens(
             quantizer, latent, stop.threshold, "in_context", False, least, tables, importance
         ).tokens

@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from loopyvq.data import to_pil
+from loopyvq.checkpoint import load_tokenizer, save_tokenizer
+from loopyvq.codec import fit_tables_to_images, save_tables
+from loopyvq.data import open_image_set, to_pil
 from loopyvq.data.token_shards import open_token_shards
 
 
@@ -65,6 +67,40 @@ def test_a_mean_length_is_met(run, workspace, squares, tmp_path):
     assert run(*words, "--out", tmp_path)[0] == 0
     shards = open_token_shards(tmp_path)
     assert abs(float(shards.packed.lengths.float().mean()) - 1.5) < 0.1
+
+
+def test_a_tune_is_kept_with_the_tokens(run, workspace, squares, tmp_path):
+    tokenizer = load_tokenizer(workspace / "run")
+    images = [image for _, image in open_image_set(squares, channels=3).images()]
+    model = tmp_path / "model.safetensors"
+    save_tokenizer(model, tokenizer)
+    save_tables(model, fit_tables_to_images(tokenizer, images, examples_per_turn=200))
+    words = ("pretokenize", model, "--data", squares, "--threshold", "0.3", "--in-context")
+    lengths = []
+    for tune, shown in (("psnr", "(in_context)"), ("ms_ssim", "(in_context, for ms_ssim)")):
+        code, out, err = run(*words, "--tune", tune, "--out", tmp_path / tune)
+        assert code == 0, err
+        assert shown in out
+        shards = open_token_shards(tmp_path / tune)
+        assert (shards.source.stop, shards.source.tune) == ("in_context", tune)
+        lengths.append(shards.packed.lengths)
+    assert not torch.equal(*lengths)
+
+
+def test_pooled_and_mean_psnr_are_two_wishes(run, workspace, squares, tmp_path, monkeypatch):
+    asked = []
+
+    def stop(tokenizer, images, psnr_db, like, tables, *, pooled):
+        asked.append((psnr_db, pooled, sum(len(batch) for batch in images)))
+        return like._replace(threshold=0.5)
+
+    monkeypatch.setattr("loopyvq.pretokenize.stop_for_psnr", stop)
+    words = ("pretokenize", workspace / "run", "--data", squares, "--out")
+    for option in ("--psnr", "--pooled-psnr"):
+        code, _, err = run(*words, tmp_path / option, option, "21")
+        assert code == 0, err
+        assert open_token_shards(tmp_path / option).source.threshold == 0.5
+    assert asked == [(21.0, False, 12), (21.0, True, 12)]
 
 
 def test_label_maps_are_told_in_cells(run, workspace, tmp_path):

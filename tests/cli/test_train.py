@@ -49,6 +49,8 @@ def test_a_run_that_is_done_can_go_on_for_longer(run, workspace, tmp_path):
     code, _, err = run(*resume, "--run.steps", 3)
     assert code == 2
     assert f"--run.steps 3 is less than the 4 steps that {folder} has done" in err
+    assert run(*resume, "--run.steps", 3, "--run.time_limit_s", 60)[0] == 2
+    assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
     assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
 
 

@@ -43,15 +43,15 @@ def test_bytes_that_go_where_they_are_needed_count_for_the_set():
     even = curve("even", [[(100, 20.0), (100, 40.0)], [(200, 23.0), (200, 43.0)]])
     # The same images, the first of which gets three quarters of the same bytes.
     moved = curve("moved", [[(150, 21.755), (50, 37.0)], [(300, 24.755), (100, 40.0)]])
-    found = compare_sets(moved, even, RANGE, pooled=True)
+    found = compare_sets([(moved, even)], RANGE, pooled=True)
     assert found is not None
     assert found.mean < -25
-    assert found.low <= found.mean <= found.high
+    assert found.low <= found.mean < found.high  # one image alone gains nothing
     assert found.num_images == 2
-    unpooled = compare_sets(moved, even, RANGE)
+    unpooled = compare_sets([(moved, even)], RANGE)
     assert unpooled is not None
     assert unpooled.mean > 10
-    same = compare_sets(even, even, RANGE, pooled=True)
+    same = compare_sets([(even, even)], RANGE, pooled=True)
     assert same is not None
     assert same[:3] == pytest.approx((0, 0, 0))
 
@@ -59,6 +59,31 @@ def test_bytes_that_go_where_they_are_needed_count_for_the_set():
 def test_sets_that_cannot_be_compared():
     low = curve("low", [[(100, 20.0)], [(200, 22.0)]])
     high = curve("high", [[(100, 30.0)], [(200, 32.0)]])
-    assert compare_sets(low, high, RANGE) is None
-    assert compare_sets(low, [], RANGE) is None
-    assert compare_sets(low, high, RANGE, "ms_ssim") is None
+    assert compare_sets([(low, high)], RANGE) is None
+    assert compare_sets([(low, [])], RANGE) is None
+    assert compare_sets([(low, high)], RANGE, "ms_ssim") is None
+    assert compare_sets([], RANGE) is None
+
+
+def test_an_interval_that_only_some_samples_have_is_none():
+    ours = curve("ours", [[(100, 20.0), (100, 60.0)], [(200, 23.0), (200, 63.0)]])
+    theirs = curve("theirs", [[(100, 30.0), (100, 50.0)], [(200, 33.0), (200, 53.0)]])
+    assert compare_sets([(ours, theirs)], RANGE) is None  # either image alone does not overlap
+
+
+def test_models_of_several_seeds_are_averaged_and_add_no_images():
+    even = curve("even", [[(100, 20.0), (100, 40.0)], [(200, 23.0), (200, 43.0)]])
+    half = [
+        point._replace(num_bytes=point.num_bytes // 2, rate_bpp=point.rate_bpp / 2)
+        for point in even
+    ]
+    other = [point._replace(setting=f"other {point.setting}") for point in half]
+    once = compare_sets([(half, even)], RANGE)
+    both = compare_sets([(even, even), (other, even)], RANGE)
+    assert once is not None
+    assert both is not None
+    assert once.mean == pytest.approx(-50)
+    assert both.mean == pytest.approx(-25)
+    assert both.num_images == 2
+    moved = curve("moved", [[(150, 21.755), (50, 37.0)], [(300, 24.755), (100, 40.0)]])
+    assert compare_sets([(moved, even)] * 3, RANGE) == compare_sets([(moved, even)], RANGE)
