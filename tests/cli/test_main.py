@@ -1,10 +1,11 @@
+import gc
 import subprocess
 import sys
 
 import pytest
 
 from loopyvq import __version__
-from loopyvq.cli.main import COMMANDS
+from loopyvq.cli.main import COMMANDS, main
 
 NO_TORCH = """
 import sys
@@ -77,3 +78,17 @@ def test_the_package_runs_as_a_module():
     script = [sys.executable, "-m", "loopyvq", "--version"]
     done = subprocess.run(script, check=True, capture_output=True, text=True)
     assert __version__ in done.stdout
+
+
+@pytest.mark.parametrize(("command", "is_often"), [("info", True), ("evaluate", False)])
+def test_only_commands_that_start_often_put_off_the_garbage(monkeypatch, command, is_often):
+    before = gc.get_threshold()
+    try:
+        assert main([command, "nowhere"] + ["--data", "nowhere"] * (not is_often)) == 2
+        assert gc.get_threshold() == before  # called from Python, it leaves the process alone
+        words = ["loopyvq", command, "nowhere"] + ["--data", "nowhere"] * (not is_often)
+        monkeypatch.setattr("sys.argv", words)
+        assert main() == 2
+        assert (gc.get_threshold() != before) is is_often
+    finally:
+        gc.set_threshold(*before)
