@@ -30,7 +30,7 @@ def test_the_page_of_results_holds_every_part_and_goes_on_where_it_was(tmp_path)
     assert "$" not in page
     assert str(tmp_path) not in page
     for system in ("jpeg", "webp", "avif", "jpeg2000", "fixed, priced codes"):
-        tables = 3 if system == "jpeg2000" else 4  # whose setting is a rate
+        tables = 3 if system == "jpeg2000" else 4  # the setting of which is a rate
         assert page.count(f"| {system} |") == tables
     factor = tokenizer.config.downsampling
     sites = 2 * 6 * (96 // factor) * (112 // factor)  # of two images at six thresholds

@@ -8,6 +8,7 @@ from bounds import THRESHOLDS, Checked
 from gallery import Shown
 from speed import Timed
 
+from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.evaluation.rd_curves import (
     Interval,
     bd_quality,
@@ -44,10 +45,7 @@ def bytes_table(points: Sequence[RdPoint], ours: Sequence[str]) -> str:
         Markdown.
     """
     columns = [(system, measure) for system in ours for measure in _MEASURES]
-    heads = [
-        f"{system.removeprefix(ours[0])} {_MEASURES[measure]}".strip()
-        for system, measure in columns
-    ]
+    heads = [f"{_tune(system)}: {_MEASURES[measure]}" for system, measure in columns]
     curves = _curves(points)
     rows = []
     for other in systems_of(points):
@@ -59,22 +57,22 @@ def bytes_table(points: Sequence[RdPoint], ours: Sequence[str]) -> str:
 
 def sets_table(points: Sequence[RdPoint], ours: Sequence[str]) -> str:
     """Give the bytes that our curves need for a whole set at one setting, as `bytes_table`."""
-    columns = [(system, name) for system in ours for name in _SET_MEASURES]
-    heads = [f"{system.removeprefix(ours[0])} {name}".strip() for system, name in columns]
     by_system: dict[str, list[RdPoint]] = defaultdict(list)
     for point in points:
         by_system[point.system].append(point)
     rows = []
     for other in systems_of(points):
-        if other not in ours and other not in _SET_BY_RATE:
+        if other in ours or other in _SET_BY_RATE:
+            continue
+        for system in ours:
+            pair = by_system[system], by_system[other]
             found = [
-                compare_sets([(by_system[system], by_system[other])], RANGE, measure, pooled=pooled)
-                for system, name in columns
-                for measure, pooled in [_SET_MEASURES[name]]
+                compare_sets([pair], RANGE, measure, pooled=pooled)
+                for measure, pooled in _SET_MEASURES.values()
             ]
             cells = ["" if item is None else _interval(item, 1, " %") for item in found]
-            rows.append([other, *cells])
-    return markdown(["against", *heads], rows)
+            rows.append([other, _tune(system), *cells])
+    return markdown(["against", "tune", *_SET_MEASURES], rows)
 
 
 def rates_table(points: Sequence[RdPoint], ours: str, measure: str) -> str:
@@ -158,6 +156,12 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, *rows]
     written = [f"| {' | '.join(cells)} |" for cells in lines]
     return "\n".join([written[0], "|---|" + "---:|" * (len(heads) - 1), *written[1:]])
+
+
+def _tune(system: str) -> str:
+    """Name one of our curves by what it is tuned for."""
+    _, named, tune = system.rpartition("--tune ")
+    return tune if named else DEFAULT_TUNE
 
 
 def _curves(points: Sequence[RdPoint]) -> dict[str, dict[str, list[RdPoint]]]:
