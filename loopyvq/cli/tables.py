@@ -48,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wide",
         action="store_true",
-        help="networks of up to three times the width: files some 2 %% smaller where there are a "
-        "million examples a turn or more; larger tables, and more to compute for every file",
+        help="networks of up to three and a half times the width, for a million examples a turn or "
+        "more: a few per cent fewer bits in the turns that were measured (docs/experiments.md); "
+        "larger tables, and more to compute for every file",
     )
     parser.add_argument(
         "--fixed-depth",
