@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from loopyvq.cli.inputs import open_codec, read_array, read_codes
-from loopyvq.cli.options import add_codec_model, add_device, add_strict, add_tune, open_device
+from loopyvq.cli.options import (
+    add_codec_model,
+    add_device,
+    add_effort,
+    add_strict,
+    add_tune,
+    open_device,
+)
 from loopyvq.cli.outputs import Outputs, add_jobs, in_jobs
 
 if TYPE_CHECKING:
@@ -46,6 +53,7 @@ class Wish(NamedTuple):
         min_length: tokens that every site gets at least, or None for the usual.
         mode: how tokens are coded.
         tune: what errors are weighed for, or None for the usual.
+        effort: how often the image is looked at, or None for the usual.
     """
 
     model: str
@@ -58,6 +66,7 @@ class Wish(NamedTuple):
     min_length: int | None
     mode: str
     tune: str | None
+    effort: int | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,6 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop rule (default: threshold with --threshold, else the best that the model can)",
     )
     add_tune(parser)
+    add_effort(parser)
     parser.add_argument(
         "--min-length",
         type=int,
@@ -173,6 +183,7 @@ def _wish(arguments: argparse.Namespace) -> Wish:
         arguments.min_length,
         arguments.mode or "context",
         arguments.tune,
+        arguments.effort,
     )
 
 
@@ -195,6 +206,7 @@ def _compress_image(item: "tuple[str, Tensor, Wish]") -> bytes:
             min_length=wish.min_length,
             mode=wish.mode,
             tune=wish.tune,
+            effort=wish.effort,
         )
     except ConfigError as error:
         raise ConfigError(f"{key}: {error}") from error

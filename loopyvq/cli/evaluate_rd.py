@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from loopyvq.cli.options import add_device, add_strict, add_tune, open_device
+from loopyvq.cli.options import add_device, add_effort, add_strict, add_tune, open_device
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop rules, a curve for each (default: rate_distortion)",
     )
     add_tune(parser)
+    add_effort(parser)
     parser.add_argument("--bound", action="store_true", help="promise the threshold at every site")
     parser.add_argument("--lpips", metavar="PATH", help="weights of LPIPS, to measure it as well")
     parser.add_argument(
@@ -146,13 +147,18 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
     """Give the curves to measure, and how many channels the models take."""
     from loopyvq.checkpoint import load_tokenizer
     from loopyvq.codec.importance import DEFAULT_TUNE
+    from loopyvq.codec.writer import DEFAULT_EFFORT
     from loopyvq.errors import ConfigError
     from loopyvq.evaluation.rd_systems import THRESHOLDS, Reading
 
     thresholds, readings, channels = tuple(arguments.thresholds or THRESHOLDS), [], set()
     tune = arguments.tune or DEFAULT_TUNE
-    if arguments.tune is not None and "in_context" not in arguments.stop:
-        raise ConfigError("--tune is for --stop in_context, which alone weighs errors")
+    for name in ("tune", "effort"):
+        if getattr(arguments, name) is not None and "in_context" not in arguments.stop:
+            raise ConfigError(f"--{name} is for --stop in_context, which alone weighs errors")
+    if arguments.effort is not None and (arguments.effort < 0 or arguments.bound):
+        raise ConfigError(f"--effort must be 0 or more, without --bound, got {arguments.effort}")
+    effort = DEFAULT_EFFORT if arguments.effort is None else arguments.effort
     for name, path, fixed_depth in arguments.asked:
         config = load_tokenizer(path).config
         channels.add(config.image_channels)
@@ -162,7 +168,9 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
         for stop in arguments.stop:
             label = name if len(arguments.stop) == 1 else f"{name}, {stop} stop"
             readings.append(
-                Reading(label, Path(path), False, thresholds, stop, arguments.bound, tune)
+                Reading(
+                    label, Path(path), False, thresholds, stop, arguments.bound, tune, effort=effort
+                )
             )
     if len({reading.name for reading in readings}) < len(readings) or len(channels) > 1:
         raise ConfigError(
@@ -206,6 +214,8 @@ def _command(arguments: argparse.Namespace) -> str:
     words.append(f"--stop {' '.join(arguments.stop)}")
     if arguments.tune:
         words.append(f"--tune {arguments.tune}")
+    if arguments.effort is not None:
+        words.append(f"--effort {arguments.effort}")
     words.append(f"--baselines {' '.join(arguments.baselines)}")
     if arguments.thresholds:
         words.append(f"--thresholds {' '.join(f'{value:g}' for value in arguments.thresholds)}")

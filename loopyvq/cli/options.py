@@ -14,6 +14,7 @@ from loopyvq.pretrained import DEFAULT_MODEL
 __all__ = [
     "add_codec_model",
     "add_device",
+    "add_effort",
     "add_model",
     "add_stop",
     "add_strict",
@@ -78,6 +79,17 @@ def add_tune(parser: argparse.ArgumentParser) -> None:
         choices=("psnr", "balanced", "ms_ssim"),
         help="how much errors in busy places weigh with --stop in_context: psnr: as anywhere; "
         "ms_ssim: less, as the eye sees less of them; balanced: in between (default: balanced)",
+    )
+
+
+def add_effort(parser: argparse.ArgumentParser) -> None:
+    """Let a command choose how much time good tokens are worth."""
+    parser.add_argument(
+        "--effort",
+        type=int,
+        metavar="N",
+        help="with --stop in_context and no bound: look N times at the image as a reader will see "
+        "it, and choose its tokens anew: more time for fewer bytes (default: 1)",
     )
 
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from loopyvq.codec.escape import distances, escape
-from loopyvq.codec.weighing import price_of_bit, weighed_tokens
+from loopyvq.codec.weighing import Aim, price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.coding.header import BOUND_STEPS_PER_OCTAVE
 from loopyvq.errors import CheckpointError, ConfigError
@@ -87,6 +87,7 @@ def bounded_tokens(
     min_length: int | None = None,
     tables: Tables | None = None,
     importance: Float[np.ndarray, "h w"] | None = None,
+    aim: Aim | None = None,
 ) -> Bounded:
     """Encode latents.
 
@@ -104,6 +105,8 @@ def bounded_tokens(
         tables: those that the tokens will be coded with; only ``in_context`` needs them.
         importance: how much a squared error weighs at each site, above 0, where ``in_context``
             weighs it; by default all weigh the same.
+        aim: where ``in_context`` leads; by default to the latents, all entries alike. What is
+            promised and measured is about the latents.
 
     Returns:
         The tokens, and the latents as a reader gets them.
@@ -123,7 +126,7 @@ def bounded_tokens(
         tokens = quantizer.encode(z_e, limit)
     if stop == "in_context":
         prices = price_of_bit(limit) / (np.ones(shape[:2]) if importance is None else importance)
-        tokens = _weigh(quantizer, z_e, prices, tokens, min_length, tables)
+        tokens = _weigh(quantizer, aim or Aim(z_e, None), prices, tokens, min_length, tables)
     decoded = _decode(quantizer, tokens)
     meant = latents.cpu().numpy().reshape(-1, shape[-1])
     if not bound:
@@ -156,7 +159,7 @@ def _check(
 
 def _weigh(
     quantizer: LoopQuantizer,
-    z_e: Float[Tensor, "h w d"],
+    aim: Aim,
     prices: Float[np.ndarray, "h w"],
     start: Tokens,
     min_length: int | None,
@@ -168,7 +171,10 @@ def _weigh(
             "stop 'in_context' weighs what the model's tables say: make them with loopyvq tables, "
             "and code in mode context"
         )
-    return weighed_tokens(quantizer, z_e, tables, start, prices, min_length=min_length or 0)
+    least = min_length or 0
+    return weighed_tokens(
+        quantizer, aim.latents, tables, start, prices, min_length=least, metric=aim.metric
+    )
 
 
 def _steps_above(worst: float, threshold: float) -> int | None:

@@ -23,7 +23,7 @@ from loopyvq.codec.sites import DecodedSites, read_sites
 from loopyvq.codec.tables import coding_identity, load_tables
 from loopyvq.codec.tiles import latents_in_tiles
 from loopyvq.codec.token_pieces import check_mode
-from loopyvq.codec.writer import ImageWriter
+from loopyvq.codec.writer import DEFAULT_EFFORT, ImageWriter
 from loopyvq.coding import Header, Tables, read_container
 from loopyvq.coding.header import MODEL_DIGITS
 from loopyvq.errors import BitstreamError, ConfigError
@@ -119,6 +119,7 @@ class Codec:
         min_length: int | None = None,
         mode: str = "context",
         tune: str | None = None,
+        effort: int | None = None,
     ) -> bytes:
         """Write an image as a file.
 
@@ -138,6 +139,9 @@ class Codec:
             mode: how tokens are coded, one of `loopyvq.coding.MODES`.
             tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`; by default
                 ``balanced``. Only ``in_context`` weighs.
+            effort: how often the image is looked at as a reader will see it, and its tokens chosen
+                anew: more time for fewer bytes. By default 1. Only ``in_context`` without a bound
+                looks.
 
         Returns:
             The bytes.
@@ -158,7 +162,12 @@ class Codec:
             bound = free and (threshold is not None or config.threshold > 0)
         if tune is not None and stop != "in_context":
             raise ConfigError(f"only stop in_context weighs errors for tune {tune}, got {stop}")
-        writer = self.writer(image, mode, tune or DEFAULT_TUNE)
+        if effort is not None and (stop != "in_context" or bound):
+            raise ConfigError(
+                "only stop in_context, without a bound, looks again: effort is for it"
+            )
+        looks = DEFAULT_EFFORT if effort is None else effort
+        writer = self.writer(image, mode, tune or DEFAULT_TUNE, looks)
         if target is not None:
             return writer.reach(target, stop, bound, min_length)
         if quality is not None:
@@ -169,7 +178,11 @@ class Codec:
         return writer.write(at, stop, bound, min_length).data
 
     def writer(
-        self, image: Tensor | np.ndarray, mode: str = "context", tune: str = DEFAULT_TUNE
+        self,
+        image: Tensor | np.ndarray,
+        mode: str = "context",
+        tune: str = DEFAULT_TUNE,
+        effort: int = DEFAULT_EFFORT,
     ) -> ImageWriter:
         """Prepare an image for several files of it, which share the work of the encoder.
 
@@ -177,6 +190,7 @@ class Codec:
             image: 8-bit pixels, ``c H W``, grey or colour.
             mode: how tokens are coded, one of `loopyvq.coding.MODES`.
             tune: what errors are weighed for, see `compress`.
+            effort: see `compress`.
 
         Returns:
             The writer.
@@ -187,7 +201,7 @@ class Codec:
         check_mode(mode, self.tables)
         tables = self.tables if mode in _WITH_TABLES else None
         identity = self._plain if tables is None else self._with_tables
-        return ImageWriter(self.tokenizer, tables, identity, pixels_of(image), mode, tune)
+        return ImageWriter(self.tokenizer, tables, identity, pixels_of(image), mode, tune, effort)
 
     def decompress(
         self, data: bytes, turns: int | None = None, partial: bool = False

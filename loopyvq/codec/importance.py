@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from loopyvq.codec.pixels import to_grey
 from loopyvq.errors import ConfigError
 
-__all__ = ["DEFAULT_TUNE", "TUNES", "site_importance"]
+__all__ = ["DEFAULT_TUNE", "TUNES", "contrast_weights", "site_importance"]
 
 TUNES: Mapping[str, float] = MappingProxyType({"psnr": 0.0, "balanced": 0.25, "ms_ssim": 0.5})
 """What can be tuned for, and the power of the contrast: 0 weighs all sites alike."""
@@ -53,24 +53,37 @@ def site_importance(
         >>> weights = site_importance(half, 32, "ms_ssim")
         >>> bool(weights[0, 0] > 1 > weights[0, 1])
         True
+    """
+    if tune not in TUNES:
+        raise ConfigError(f"tune must be one of {', '.join(TUNES)}, got {tune!r}")
+    sites = contrast_weights(pixels, factor).log()
+    usual = sites.mean()
+    if among_images:
+        usual = usual.new_tensor(1 / (2 * _USUAL_CONTRAST**2 + _STABILISER)).log()
+    return torch.exp(TUNES[tune] * (sites - usual)).numpy()
+
+
+def contrast_weights(pixels: UInt8[Tensor, "c H W"], factor: int) -> Float[Tensor, "h w"]:
+    """Tell what structural similarity makes of a squared error at each site.
+
+    Args:
+        pixels: grey or colour.
+        factor: pixels per site along each side.
+
+    Returns:
+        One over twice the variance around, stabilised; in 1 / squared levels.
 
     References:
         Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment", 2004, equation 13,
         https://doi.org/10.1109/TIP.2003.819861
     """
-    if tune not in TUNES:
-        raise ConfigError(f"tune must be one of {', '.join(TUNES)}, got {tune!r}")
     grey = (to_grey(pixels) if pixels.shape[0] == 3 else pixels[:1]).double().unsqueeze(0)
     reach = _WINDOW // 2
     around = F.pad(grey, (reach, reach, reach, reach), mode="replicate")
     mean, square = (_average(power) for power in (around, around.square()))
     contrast = (square - mean.square()).clamp(min=0)
     weights = 1 / (2 * contrast + _STABILISER)
-    sites = F.avg_pool2d(weights, factor, ceil_mode=True)[0, 0].log()
-    usual = sites.mean()
-    if among_images:
-        usual = usual.new_tensor(1 / (2 * _USUAL_CONTRAST**2 + _STABILISER)).log()
-    return torch.exp(TUNES[tune] * (sites - usual)).numpy()
+    return F.avg_pool2d(weights, factor, ceil_mode=True)[0, 0]
 
 
 def _average(plane: Float[Tensor, "1 1 H W"]) -> Float[Tensor, "1 1 h w"]:

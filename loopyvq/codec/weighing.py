@@ -7,6 +7,7 @@ chosen before. The decoder reads the result like any other tokens.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from loopyvq.coding.turns import CONTINUE, PAD, stop_share_of
 from loopyvq.quantize import LoopQuantizer
 from loopyvq.tokens import Tokens
 
-__all__ = ["WeighingPort", "price_of_bit", "weighed_tokens"]
+__all__ = ["Aim", "WeighingPort", "price_of_bit", "weighed_tokens"]
 
 # Price of a bit as a share of the squared threshold: a token of about nine bits costs the whole.
 _SHARE_OF_SQUARE = 0.1
@@ -28,6 +29,18 @@ _SHARE_OF_SQUARE = 0.1
 # A site that goes on will pay for a stop, or for another code, in its next turn.
 _BITS_OF_GOING_ON = 1.0
 _BITS_OF_CERTAINTY = TOTAL.bit_length() - 1
+
+
+class Aim(NamedTuple):
+    """Where tokens shall lead, if not to an image's latents.
+
+    Attributes:
+        latents: what to come close to.
+        metric: how much a squared error of each entry weighs, above 0; None: all alike.
+    """
+
+    latents: Float[Tensor, "h w d"]
+    metric: Float[np.ndarray, " d"] | None
 
 
 def price_of_bit(threshold: float) -> float:
@@ -52,6 +65,7 @@ class WeighingPort:
         price: of a bit at each site, in squared error.
         keeps: share of a squared error that later turns will leave of it.
         may_stop: whether sites may end in this turn.
+        metric: how much a squared error of each entry weighs; by default 1.
     """
 
     def __init__(
@@ -61,12 +75,14 @@ class WeighingPort:
         price: Float[np.ndarray, "h w"],
         keeps: float = 1.0,
         may_stop: bool = True,
+        metric: Float[np.ndarray, " d"] | None = None,
     ) -> None:
         self.plane = np.full(residuals.shape[:2], len(codes) + 1, np.int64)
         self.stop = len(codes) + 1
         self._residuals, self._codes = residuals, codes
-        self._products = (-2 * keeps * codes.T).astype(np.float32)
-        self._norms = (keeps * (codes**2).sum(axis=1)).astype(np.float32)
+        self._metric = np.ones(codes.shape[1]) if metric is None else metric
+        self._products = (-2 * keeps * (codes * self._metric).T).astype(np.float32)
+        self._norms = (keeps * (codes**2) @ self._metric).astype(np.float32)
         self._price, self._keeps, self._may_stop = price.astype(np.float32), keeps, may_stop
 
     def symbols(
@@ -78,7 +94,7 @@ class WeighingPort:
         """Take the symbol that costs least at each site; see `Port`."""
         size, left = len(self._codes), self._residuals[rows, columns]
         price = self._price[rows, columns, None]
-        energy = (left**2).sum(axis=1)
+        energy = left**2 @ self._metric
         # All in 32-bit floats, which are faster: a near-tie may go either way and costs the same.
         cost = np.log2(frequencies.astype(np.float32))
         cost -= _BITS_OF_CERTAINTY + _BITS_OF_GOING_ON
@@ -120,6 +136,7 @@ def weighed_tokens(
     *,
     may_stop: bool = True,
     min_length: int = 0,
+    metric: Float[np.ndarray, " d"] | None = None,
 ) -> Tokens:
     """Choose the tokens of an image in the context in which they will be coded.
 
@@ -136,6 +153,7 @@ def weighed_tokens(
         may_stop: whether sites may end where it pays; if not, they have the lengths of ``start``'s
             longest site.
         min_length: tokens that every site gets at least.
+        metric: how much a squared error of each entry weighs; by default 1.
 
     Returns:
         The tokens, where ``start`` is.
@@ -157,7 +175,8 @@ def weighed_tokens(
     active = np.ones(left.shape[:2], np.bool_)
     for turn in range(depth):
         stops_here = may_stop and turn >= min_length
-        port = WeighingPort(left, gains[turn] * codebook, prices, keeps[turn], stops_here)
+        here = gains[turn] * codebook
+        port = WeighingPort(left, here, prices, keeps[turn], stops_here, metric)
         model.code_turn(port, active, turn, _share(lengths_before, turn) if stops_here else 0)
         active = active & (port.plane != port.stop)
         symbols = np.where(port.plane == len(codebook), CONTINUE, port.plane)

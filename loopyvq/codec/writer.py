@@ -5,6 +5,7 @@ from typing import NamedTuple
 from jaxtyping import UInt8
 from torch import Tensor
 
+from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.bound import Bounded, bounded_tokens
 from loopyvq.codec.importance import DEFAULT_TUNE, site_importance
 from loopyvq.codec.painting import paint
@@ -13,10 +14,16 @@ from loopyvq.codec.quality import measure_quality
 from loopyvq.codec.rate_control import Target, search
 from loopyvq.codec.sites import chunks_of
 from loopyvq.codec.tiles import latents_in_tiles
+from loopyvq.codec.weighing import Aim
 from loopyvq.coding import Header, Tables, write_container
+from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
+from loopyvq.tokens import Tokens
 
-__all__ = ["ImageWriter", "Written"]
+__all__ = ["DEFAULT_EFFORT", "ImageWriter", "Written"]
+
+DEFAULT_EFFORT = 1
+"""How often an image is looked at as a reader will see it."""
 
 
 class Written(NamedTuple):
@@ -41,9 +48,12 @@ class ImageWriter:
         pixels: 8-bit, grey or with the model's channels.
         mode: how tokens are coded.
         tune: what errors are weighed for, see `site_importance`.
+        effort: how often tokens are looked at as a reader will see them, and chosen anew, where
+            they are chosen in context and nothing is promised of each; 0 or more.
 
     Raises:
-        ConfigError: the image has other channels, or ``tune`` is none of the known.
+        ConfigError: the image has other channels, ``tune`` is none of the known, or ``effort`` is
+            negative.
     """
 
     def __init__(
@@ -54,13 +64,16 @@ class ImageWriter:
         pixels: UInt8[Tensor, "c H W"],
         mode: str,
         tune: str = DEFAULT_TUNE,
+        effort: int = DEFAULT_EFFORT,
     ) -> None:
+        if effort < 0:
+            raise ConfigError(f"effort must be 0 or more, got {effort}")
         self.importance = site_importance(pixels, tokenizer.config.downsampling, tune)
-        self.latents = latents_in_tiles(
-            tokenizer, with_channels(pixels, tokenizer.config.image_channels)
-        )
+        self._seen = with_channels(pixels, tokenizer.config.image_channels)
+        self.latents = latents_in_tiles(tokenizer, self._seen)
         self._tokenizer, self._tables, self._identity = tokenizer, tables, identity
         self._pixels, self._mode = pixels, mode
+        self._tune, self._effort = tune, effort
 
     def write(
         self,
@@ -87,10 +100,29 @@ class ImageWriter:
         """
         quantizer = self._tokenizer.quantizer
         tables = self._tables if self._mode == "context" else None
-        found = bounded_tokens(
-            quantizer, self.latents, threshold, stop, bound, min_length, tables, self.importance
-        )
+        looks = self._effort if stop == "in_context" and not bound else 0
+        tell = (bound, min_length, tables, self.importance)
+        # A first look needs no more than tokens of about the right number.
+        first = "rate_distortion" if looks else stop
+        found = bounded_tokens(quantizer, self.latents, threshold, first, *tell)
+        for _ in range(looks):
+            aim = self.aim_from(found.tokens, found.threshold)
+            found = bounded_tokens(quantizer, self.latents, threshold, stop, *tell, aim)
         return Written(found, self._file(found, noted))
+
+    def aim_from(self, tokens: Tokens, threshold: float) -> Aim:
+        """Look at tokens as a reader will see them, and aim again.
+
+        Args:
+            tokens: a first choice.
+            threshold: the file's, a cue for the decoder.
+
+        Returns:
+            Where a second choice should lead.
+        """
+        z_q = self._tokenizer.quantizer.decode(tokens).cpu()
+        seen, lengths = self._seen, tokens.lengths.cpu()
+        return aim_again(self._tokenizer, seen, self.latents, z_q, lengths, threshold, self._tune)
 
     def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:
         """Search for the file that meets a target.

@@ -11,8 +11,8 @@ from torch import Tensor
 from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.token_pieces import payloads_of
-from loopyvq.codec.weighing import weighed_tokens
-from loopyvq.codec.writer import ImageWriter
+from loopyvq.codec.weighing import Aim, weighed_tokens
+from loopyvq.codec.writer import DEFAULT_EFFORT, ImageWriter
 from loopyvq.coding import Chunk, read_container, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.quantize import LoopQuantizer
@@ -38,6 +38,7 @@ class Reading(NamedTuple):
         tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`.
         priced: at fixed depth, whether codes are chosen by what they cost in context, which gives
             it what ``in_context`` gives a variable length.
+        effort: where codes are chosen in context, how often the image is looked at meanwhile.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Reading(NamedTuple):
     bound: bool = False
     tune: str = DEFAULT_TUNE
     priced: bool = False
+    effort: int = DEFAULT_EFFORT
 
 
 def files_of(
@@ -66,9 +68,9 @@ def files_of(
     Raises:
         ConfigError: the model has no such stop rule, or no tables to take prices from.
     """
-    writer = codec.writer(image, tune=reading.tune)
+    writer = codec.writer(image, tune=reading.tune, effort=reading.effort)
     if reading.fixed_depth and reading.priced:
-        yield from _priced_files(codec, writer)
+        yield from _priced_files(codec, writer, reading.effort)
         return
     if reading.fixed_depth:
         header, chunks = read_container(writer.write(0.0, "threshold", False).data)
@@ -80,8 +82,8 @@ def files_of(
         yield f"{threshold:g}", writer.write(threshold, reading.stop, reading.bound).data
 
 
-def _priced_files(codec: Codec, writer: ImageWriter) -> Iterator[tuple[str, bytes]]:
-    """Give every site 1, 2, ... tokens, each turn's codes chosen anew for so many."""
+def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tuple[str, bytes]]:
+    """Give every site 1, 2, ... tokens, all codes chosen anew for so many."""
     quantizer, tables = codec.tokenizer.quantizer, codec.tables
     if tables is None:
         raise ConfigError("codes are priced with the model's tables: fit them with loopyvq tables")
@@ -90,10 +92,16 @@ def _priced_files(codec: Codec, writer: ImageWriter) -> Iterator[tuple[str, byte
         start = quantizer.encode(writer.latents, 0.0, turns)
         error = (writer.latents - quantizer.decode(start)) / quantizer.sigma
         price = _BIT_PRICE * float(error.square().sum(dim=-1).mean()) / writer.importance
-        found = weighed_tokens(quantizer, writer.latents, tables, start, price, may_stop=False)
+        cue, found, aim = _cue(quantizer, turns), start, Aim(writer.latents, None)
+        for _ in range(max(effort, 1)):
+            if effort:
+                aim = writer.aim_from(found, cue)
+            found = weighed_tokens(
+                quantizer, aim.latents, tables, start, price, may_stop=False, metric=aim.metric
+            )
         payloads = payloads_of(found, quantizer.codebook_size, "context", tables)
         chunks = [Chunk("tokens", payload) for payload in payloads]
-        told = header._replace(num_chunks=len(chunks), threshold=_cue(quantizer, turns))
+        told = header._replace(num_chunks=len(chunks), threshold=cue)
         yield f"{turns} turns", write_container(told, chunks)
 
 

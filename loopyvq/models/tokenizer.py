@@ -277,14 +277,13 @@ class Tokenizer(nn.Module):
         tokens = self.encode(image, threshold, depth)
         return self.decode(tokens, threshold, (image.shape[2], image.shape[3]))
 
-    @torch.no_grad()
     def paint(
         self,
         z_q: Float[Tensor, "b h w d"],
         lengths: Int[Tensor, "b h w"],
         threshold: float | Tensor | None = None,
     ) -> Float[Tensor, "b c H W"]:
-        """Give the images of latents that are not those of tokens alone.
+        """Give the images of latents that are not those of tokens alone, differentiably.
 
         Args:
             z_q: the latents, as the quantizer decodes them.

@@ -55,6 +55,19 @@ def test_what_later_turns_repair_weighs_less():
     assert choose(**likely, keeps=0.1)[0] == [0]
 
 
+def test_errors_of_an_entry_that_weighs_nothing_are_not_seen():
+    residuals, codes = np.array([[[1.0, 0.6]]]), np.array([[1.0, 0.0], [1.0, 1.0]])
+    shares, nowhere = np.full((1, 4), TOTAL // 4), np.zeros(1, np.int64)
+    frequent_first = np.array([[2, 1, 1, 1]]) * (TOTAL // 5)
+    for metric, frequencies, chosen in (
+        (None, shares, 1),
+        (np.array([1.0, 1.0]), frequent_first, 1),
+        (np.array([1.0, 0.0]), frequent_first, 0),
+    ):
+        port = WeighingPort(residuals.copy(), codes, np.full((1, 1), 0.01), metric=metric)
+        assert port.symbols(nowhere, nowhere, frequencies).tolist() == [chosen]
+
+
 def test_asks_for_tables():
     port = WeighingPort(np.zeros((1, 1, 2)), np.zeros((2, 2)), np.ones((1, 1)))
     nowhere = np.zeros(1, np.int64)
@@ -112,7 +125,7 @@ def test_files_hold_the_weighed_tokens_and_keep_their_bound(codec, tables, laten
     tokens = bounded_tokens(
         codec.tokenizer.quantizer, latents, 0.3, "in_context", bound=False, tables=tables
     ).tokens
-    data = codec.compress(image, 0.3, stop="in_context", bound=False, tune="psnr")
+    data = codec.compress(image, 0.3, stop="in_context", bound=False, tune="psnr", effort=0)
     assert codec.decode_sites(data).tokens.codes.equal(tokens.codes)
     assert codec.verify(codec.compress(image, 0.3, stop="in_context"), image).worst <= 0.3
 

@@ -1,0 +1,150 @@
+"""Analysis by synthesis: the encoder looks at what a reader will see, and aims again.
+
+    tokens --decoder--> pixels - image --gradient--> where each latent should have been
+                                                     and how much each of its entries matters
+
+Latents are where the encoder's network puts them, not where they serve the decoder best once they
+are quantized: neighbours' errors add up or cancel, and some entries hardly show.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from loopyvq.codec.importance import contrast_weights
+from loopyvq.codec.tiles import TILE_SITES, decoder_reach, tiles
+from loopyvq.codec.weighing import Aim
+from loopyvq.data import to_float
+from loopyvq.losses import ms_ssim, scale_weights_for
+from loopyvq.models import Tokenizer
+from loopyvq.ops.similarity import WINDOW_SIZE
+
+__all__ = ["aim_again"]
+
+
+class _Steps(NamedTuple):
+    """How far to go towards what is better, as shares of the way that looks best.
+
+    Attributes:
+        squared: for squared error.
+        structure: for structural similarity at several scales.
+    """
+
+    squared: float
+    structure: float
+
+
+_STEPS: Mapping[str, _Steps] = MappingProxyType(
+    {"psnr": _Steps(1.0, 0.0), "balanced": _Steps(0.75, 0.15), "ms_ssim": _Steps(0.5, 0.3)}
+)
+# Entries of which the image shows less than this share of what it shows of others weigh as much.
+_LEAST_WEIGHT = 0.6
+
+
+def aim_again(
+    tokenizer: Tokenizer,
+    pixels: UInt8[Tensor, "c H W"],
+    latents: Float[Tensor, "h w d"],
+    z_q: Float[Tensor, "h w d"],
+    lengths: Int[Tensor, "h w"],
+    threshold: float,
+    tune: str,
+    side: int = TILE_SITES,
+) -> Aim:
+    """Find where tokens should lead, from what a first choice of them looks like.
+
+    Args:
+        tokenizer: the model.
+        pixels: the image, with the model's channels.
+        latents: of it.
+        z_q: as a reader decodes the first choice.
+        lengths: its tokens per site.
+        threshold: the file's, a cue for the decoder.
+        tune: what errors are weighed for, one of `TUNES`.
+        side: rows and columns of a tile, in sites.
+
+    Returns:
+        Latents to aim for, and how much each entry weighs; those of the encoder, all alike, where
+        there is nothing to learn from the image.
+
+    References:
+        Atal and Remde, "A new model of LPC excitation for producing natural-sounding speech at low
+        bit rates", 1982, https://doi.org/10.1109/ICASSP.1982.1171649
+    """
+    steps = _STEPS[tune]
+    if min(pixels.shape[1:]) < WINDOW_SIZE:
+        steps = _STEPS["psnr"]
+    squared, structure = _gradients(
+        tokenizer, pixels, z_q, lengths, threshold, side, structure=steps.structure > 0
+    )
+    left = latents - z_q
+    answers = (squared * left).sum(dim=(0, 1)) / left.square().sum(dim=(0, 1))
+    usual = answers.nanmedian()
+    if not usual > 0:
+        return Aim(latents, None)
+    metric = (answers / usual).nan_to_num(1.0).clamp(_LEAST_WEIGHT, 1.0)
+    aim = latents + steps.squared * (squared / (usual * metric) - left)
+    if steps.structure > 0:
+        weights = contrast_weights(pixels, tokenizer.config.downsampling).float()
+        aim += steps.structure * _step_to(structure / weights.unsqueeze(-1), left)
+    return Aim(aim, metric.double().numpy())
+
+
+def _gradients(
+    tokenizer: Tokenizer,
+    pixels: UInt8[Tensor, "c H W"],
+    z_q: Float[Tensor, "h w d"],
+    lengths: Int[Tensor, "h w"],
+    threshold: float,
+    side: int,
+    *,
+    structure: bool,
+) -> tuple[Float[Tensor, "h w d"], Float[Tensor, "h w d"]]:
+    """Tell where each latent should go for less squared error, and for more similarity."""
+    factor, device = tokenizer.config.downsampling, tokenizer.quantizer.sigma.device
+    (height, width), reach = lengths.shape, decoder_reach(tokenizer)
+    found = torch.zeros(2, *z_q.shape)
+    # All pixels that a site of the middle changes must be right, and so must their other sites.
+    for tile in tiles(height, width, None if reach is None else 2 * reach, side):
+        rows = slice(tile.outer_top, tile.outer_bottom)
+        columns = slice(tile.outer_left, tile.outer_right)
+        part = z_q[rows, columns].to(device).unsqueeze(0).requires_grad_()
+        places = lengths[rows, columns].to(device).unsqueeze(0)
+        image = to_float(pixels[:, _in_pixels(rows, factor), _in_pixels(columns, factor)])
+        meant = image.to(device).unsqueeze(0)
+        with torch.enable_grad():
+            seen = tokenizer.paint(part, places, threshold)[..., : image.shape[1], : image.shape[2]]
+            losses = [(seen - meant).square().sum() / 2]
+            smaller = min(image.shape[1:])
+            if structure and smaller >= WINDOW_SIZE:
+                # Times the pixels: a tile's share in the mean is its share in the image.
+                similar = ms_ssim(seen.clamp(-1, 1), meant, 2.0, scale_weights_for(smaller))
+                losses.append((1 - similar).sum() * meant.numel())
+            slopes = [torch.autograd.grad(loss, part, retain_graph=True)[0] for loss in losses]
+        middle_rows = slice(tile.top - tile.outer_top, tile.bottom - tile.outer_top)
+        middle_columns = slice(tile.left - tile.outer_left, tile.right - tile.outer_left)
+        for place, slope in enumerate(slopes):
+            middle = slope[0, middle_rows, middle_columns].cpu()
+            found[place, tile.top : tile.bottom, tile.left : tile.right] = -middle
+    return found[0], found[1]
+
+
+def _in_pixels(sites: slice, factor: int) -> slice:
+    return slice(sites.start * factor, sites.stop * factor)
+
+
+def _step_to(
+    slopes: Float[Tensor, "h w d"], left: Float[Tensor, "h w d"]
+) -> Float[Tensor, "h w d"]:
+    """Scale slopes to what is left, and go no further from a site's latent than that."""
+    answers = (slopes * left).sum(dim=(0, 1)) / left.square().sum(dim=(0, 1))
+    usual = answers.nanmedian()
+    if not usual > 0:
+        return torch.zeros_like(left)
+    step = slopes / usual - left
+    limit = left.norm(dim=-1, keepdim=True)
+    return step * (limit / step.norm(dim=-1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import torch
+
+from loopyvq.codec.aiming import aim_again
+from loopyvq.codec.tiles import latents_in_tiles
+from loopyvq.data import to_float
+from loopyvq.losses import ms_ssim, scale_weights_for
+from tests.codec.conftest import make_image, make_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """One whose decoder makes images of what its encoder takes from them."""
+    return make_tokenizer(linear_path=True)
+
+
+@pytest.fixture(scope="module")
+def chosen(tokenizer):
+    """An image, its latents, and a first choice of few tokens, as a reader decodes it."""
+    image = make_image(8 * 12, 8 * 13 - 3)
+    latents = latents_in_tiles(tokenizer, image)
+    tokens = tokenizer.quantizer.encode(latents, 0.5)
+    return image, latents, tokenizer.quantizer.decode(tokens), tokens.lengths
+
+
+def seen(tokenizer, z_q, lengths, image):
+    with torch.no_grad():
+        whole = tokenizer.paint(z_q.unsqueeze(0), lengths.unsqueeze(0), 0.5)
+    return whole[..., : image.shape[1], : image.shape[2]]
+
+
+def squared_error(tokenizer, z_q, lengths, image):
+    return float((seen(tokenizer, z_q, lengths, image) - to_float(image)).square().sum())
+
+
+def similarity(tokenizer, z_q, lengths, image):
+    pair = seen(tokenizer, z_q, lengths, image), to_float(image).unsqueeze(0)
+    return float(ms_ssim(*pair, 2.0, scale_weights_for(min(image.shape[1:]))))
+
+
+def test_going_there_makes_a_better_image_than_going_to_the_latents(tokenizer, chosen):
+    image, latents, z_q, lengths = chosen
+    aim = aim_again(tokenizer, image, latents, z_q, lengths, 0.5, "psnr")
+    ends = [z_q + 0.1 * (goal - z_q) for goal in (aim.latents, latents)]
+    there, to_latents = (squared_error(tokenizer, end, lengths, image) for end in ends)
+    assert there < to_latents < squared_error(tokenizer, z_q, lengths, image)
+
+
+def test_structure_leads_to_more_similarity(tokenizer, chosen):
+    image, latents, z_q, lengths = chosen
+    found = {}
+    for tune in ("psnr", "balanced", "ms_ssim"):
+        aim = aim_again(tokenizer, image, latents, z_q, lengths, 0.5, tune)
+        step = aim.latents - latents
+        end = z_q + 0.1 * step / step.norm() * (latents - z_q).norm()
+        found[tune] = similarity(tokenizer, end, lengths, image)
+    assert found["psnr"] < found["balanced"] < found["ms_ssim"]
+
+
+def test_the_metric_says_what_the_image_shows_least(tokenizer, chosen):
+    image, latents, z_q, lengths = chosen
+    metric = aim_again(tokenizer, image, latents, z_q, lengths, 0.5, "psnr").metric
+    assert metric.shape == (4,)
+    assert metric.dtype == np.float64
+    assert 0.6 - 1e-6 <= metric.min() < metric.max() == 1.0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_tiles_aim_where_the_whole_image_does(channels):
+    tokenizer = make_tokenizer(image_channels=channels, linear_path=True)
+    image = make_image(8 * 19 + 3, 8 * 23 + 5, channels)
+    latents = latents_in_tiles(tokenizer, image)
+    tokens = tokenizer.quantizer.encode(latents, 0.4)
+    tell = (tokenizer, image, latents, tokenizer.quantizer.decode(tokens), tokens.lengths, 0.4)
+    whole, parts = aim_again(*tell, "psnr"), aim_again(*tell, "psnr", side=6)
+    assert torch.allclose(whole.latents, parts.latents, atol=1e-3)
+    assert np.allclose(whole.metric, parts.metric, atol=1e-4)
+    # Similarity is that of larger surroundings: near, not equal.
+    whole, parts = (aim_again(*tell, "ms_ssim", side=side).latents for side in (128, 12))
+    assert (whole - parts).norm() < 0.3 * (whole - latents).norm()
+
+
+def test_nothing_is_learned_where_the_image_does_not_answer(tokenizer, chosen):
+    image, latents, _, lengths = chosen
+    aim = aim_again(tokenizer, image, latents, latents, lengths, 0.5, "ms_ssim")
+    assert aim.latents.equal(latents)
+    assert aim.metric is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (8, 300), (30, 12)])
+def test_small_images(tokenizer, size):
+    image = make_image(*size)
+    latents = latents_in_tiles(tokenizer, image)
+    tokens = tokenizer.quantizer.encode(latents, 1.0)
+    z_q = tokenizer.quantizer.decode(tokens)
+    aim = aim_again(tokenizer, image, latents, z_q, tokens.lengths, 1.0, "ms_ssim")
+    assert aim.latents.shape == latents.shape
+    assert aim.latents.isfinite().all()
