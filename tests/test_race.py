@@ -1,3 +1,4 @@
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -5,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from loopyvq.evaluation.rd_points import RdPoint
 
 RACE = Path(__file__).parents[1] / "benchmarks" / "race" / "run.py"
 LOOP = """
@@ -17,6 +20,34 @@ crop: {size: 64}
 run: {batch_size: 4, tensorboard: false}
 num_validation: 0
 """
+
+
+def curve(system, share_of_bytes):
+    """Four settings of three images of unlike sizes; quality is the same whatever the bytes."""
+    return [
+        RdPoint(system, str(step), name, int(pixels * rate / 8), rate, psnr, 0, 0)
+        for step, rate in enumerate(share_of_bytes * np.array([0.05, 0.15, 0.45, 1.35]))
+        for name, pixels, psnr in (
+            ("a", 1e6, 25 + 2 * step),
+            ("b", 3e6, 30 + 2 * step),
+            ("c", 2e6, 20 + 2 * step),
+        )
+    ]
+
+
+def test_whole_sets_are_averaged_over_seeds():
+    spec = importlib.util.spec_from_file_location("race_report", RACE.with_name("report.py"))
+    report = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(report)
+    runs = [
+        report.Run(seed, curve("fixed", 1.0) + curve("loop", share))
+        for seed, share in enumerate((0.8, 0.9))
+    ]
+    head, _, fixed, loop = report.sets_table(runs, "fixed").splitlines()
+    assert head.count("|") == fixed.count("|") == loop.count("|")
+    assert fixed.count("reference") == 3
+    means = [float(cell.split(" % ")[0]) for cell in loop.split(" | ")[1:3]]
+    assert means == pytest.approx([-15, -15], abs=0.2)
 
 
 @pytest.mark.slow
