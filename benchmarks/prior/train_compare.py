@@ -77,6 +77,7 @@ class Entry:
         pooled: whether that is its mean squared error; else its mean PSNR.
         in_context: whether codes and stops are chosen by what they cost in context.
         tune: what errors are weighed for, with ``in_context``.
+        effort: how often images are looked at, with ``in_context``.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Entry:
     pooled: bool = False
     in_context: bool = False
     tune: str = "psnr"
+    effort: int = 0
 
 
 def entries(arguments: argparse.Namespace) -> list[Entry]:
@@ -117,7 +119,13 @@ def entries(arguments: argparse.Namespace) -> list[Entry]:
         Entry(f"loop_{mean:g}_in_context_{tune}", "loop", length=mean, in_context=True, tune=tune)
         for mean in arguments.lengths
     ]
-    return usual + (weighed + lengths) * arguments.in_context
+    in_context = [
+        replace(entry, name=f"{entry.name}_effort_{arguments.effort}", effort=arguments.effort)
+        if arguments.effort
+        else entry
+        for entry in weighed + lengths
+    ]
+    return usual + in_context * arguments.in_context
 
 
 def run(*words: object) -> None:
@@ -152,7 +160,8 @@ def held_out(arguments: argparse.Namespace, channels: int) -> Iterator[Tensor]:
 def stop_of(arguments: argparse.Namespace, entry: Entry) -> StopRule:
     """Decide when sites have enough tokens, on the images to measure on."""
     if entry.depth:
-        return StopRule(0.0, entry.depth, weigh=arguments.weigh if entry.in_context else 0.0)
+        weigh = arguments.weigh if entry.in_context else 0.0
+        return StopRule(0.0, entry.depth, weigh=weigh, effort=entry.effort)
     path = arguments.tokenizers / entry.tokenizer
     tokenizer = load_tokenizer(path)
     tokenizer.quantizer.stop = arguments.stop
@@ -160,7 +169,7 @@ def stop_of(arguments: argparse.Namespace, entry: Entry) -> StopRule:
     images = list(held_out(arguments, tokenizer.config.image_channels))
     if entry.in_context:  # that takes long: on fewer of them
         like, tables, images = (
-            like._replace(rule="in_context", tune=entry.tune),
+            like._replace(rule="in_context", tune=entry.tune, effort=entry.effort),
             load_tables(path),
             images[:1],
         )
@@ -180,6 +189,7 @@ def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> 
     else:
         rule = ["--threshold", stop.threshold, "--stop", arguments.stop]
         rule += ["--in-context", "--tune", entry.tune] if entry.in_context else []
+    rule += ["--effort", entry.effort]
     if entry.in_context and arguments.limit:
         rule += ["--limit", arguments.limit]
     run("pretokenize", arguments.tokenizers / entry.tokenizer, "--data", arguments.data, "--out",
@@ -287,6 +297,8 @@ def main() -> None:
                         help="with --in-context: the loop at these too")  # fmt: skip
     parser.add_argument("--tune", default="ms_ssim", choices=tuple(TUNES),
                         help="what those weigh errors for")  # fmt: skip
+    parser.add_argument("--effort", type=int, default=0, metavar="N",
+                        help="with --in-context: look N times at each image")  # fmt: skip
     parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
                         help="threshold at which a fixed depth weighs codes")  # fmt: skip
     parser.add_argument("--limit", type=int, default=0, metavar="N",

@@ -88,6 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --depth: choose codes so, as at this threshold (default: the nearest)",
     )
     parser.add_argument(
+        "--effort",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --in-context or --weigh: look N times at each image as the decoder paints it, "
+        "and choose its tokens anew (default: %(default)s)",
+    )
+    parser.add_argument(
         "--size", type=int, metavar="N", help="pixels along each side (default: the images' own)"
     )
     parser.add_argument(
@@ -124,13 +132,18 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         raise ConfigError("--batch-size and --limit must be at least 1")
     if arguments.tune and (not arguments.in_context or arguments.depth is not None):
         raise ConfigError("--tune weighs errors for --in-context, of sites that may end")
+    weighs = arguments.in_context or arguments.weigh
+    if arguments.effort < 0 or (arguments.effort and not weighs):
+        raise ConfigError(
+            f"--effort must be 0 or more, and needs --in-context or --weigh, got {arguments.effort}"
+        )
     tokenizer = load_model(arguments)
     known = read_known(
         arguments.condition, options, arguments.condition_tokenizer, arguments.condition_cells
     )
     images = _open(arguments, known, tokenizer)
     size = arguments.size or square_side(images)
-    tables = load_tables(arguments.model) if arguments.in_context or arguments.weigh else None
+    tables = load_tables(arguments.model) if weighs else None
     stop = _stop(arguments, tokenizer, images, size, tables)
     to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), tables)
     plan = ShardPlan(
@@ -172,7 +185,8 @@ def describe_shards(shards: "TokenShards") -> str:
 
     found, plan, source = summarise(shards), shards.plan, shards.source
     tune = "" if source.tune == "psnr" else f", for {source.tune}"
-    rule = "" if source.stop == "threshold" else f" ({source.stop}{tune})"
+    looks = f", effort {source.effort}" if source.effort else ""
+    rule = "" if source.stop == "threshold" else f" ({source.stop}{tune}{looks})"
     lines = [
         f"{found.num_images} images in {plan.num_shards} shards, {source.height} x {source.width} "
         f"pixels, {source.rows} x {source.columns} sites, tokenizer {source.tokenizer}",
@@ -230,11 +244,11 @@ def _stop(
     from loopyvq.codec.rate_control import threshold_of_quality
     from loopyvq.pretokenize import StopRule, default_stop, stop_for_length, stop_for_psnr
 
-    usual = default_stop(tokenizer)
+    usual = default_stop(tokenizer)._replace(effort=arguments.effort)
     if arguments.in_context and arguments.depth is None:
         usual = usual._replace(rule="in_context", tune=arguments.tune or "psnr")
     if arguments.depth is not None:
-        return StopRule(0.0, arguments.depth, weigh=arguments.weigh)
+        return StopRule(0.0, arguments.depth, weigh=arguments.weigh, effort=arguments.effort)
     if arguments.mean_length is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
         return stop_for_length(tokenizer, probe, arguments.mean_length, usual, tables)

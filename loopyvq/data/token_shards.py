@@ -92,8 +92,9 @@ class ShardPlan:
         if not self.source.box_classes:  # so shards that are older than boxes keep their name
             for name in ("box_classes", "boxes"):
                 values["source"].pop(name)
-        for name, usual in (("stop", "threshold"), ("weigh", 0.0), ("tune", "psnr")):  # older still
-            if values["source"][name] == usual:
+        usual = {"stop": "threshold", "weigh": 0.0, "tune": "psnr", "effort": 0}
+        for name, value in usual.items():  # those that are older still
+            if values["source"][name] == value:
                 values["source"].pop(name)
         text = json.dumps(values, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

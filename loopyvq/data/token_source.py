@@ -28,6 +28,7 @@ class TokenSource:
         stop: the rule that reads it, see `loopyvq.pretokenize.StopRule`.
         weigh: the threshold at which codes of a fixed depth were weighed; 0: they were not.
         tune: what errors were weighed for, with ``in_context``.
+        effort: how often an image was looked at as it is painted, to choose its tokens anew.
         condition: what is known of an image, a kind of condition; ``none`` for nothing.
         classes: number of classes; 0 where there are none.
         class_names: of the classes; empty where they have none.
@@ -50,6 +51,7 @@ class TokenSource:
     stop: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
     weigh: float = 0.0
     tune: Literal["psnr", "balanced", "ms_ssim"] = "psnr"
+    effort: int = 0
     condition: str = "none"
     classes: int = 0
     class_names: tuple[str, ...] = ()
@@ -68,8 +70,11 @@ class TokenSource:
                 f"lengths must be within 0..max_depth up to 255, got {self.min_length}"
                 f"..{self.max_depth}"
             )
-        if not self.threshold >= 0 or min(self.classes, self.symbols, self.box_classes) < 0:
-            raise ConfigError("threshold, classes, symbols and box_classes must be 0 or more")
+        counts = self.classes, self.symbols, self.box_classes, self.effort
+        if not self.threshold >= 0 or min(counts) < 0:
+            raise ConfigError(
+                "threshold, classes, symbols, box_classes and effort must be 0 or more"
+            )
         if self.class_names and len(self.class_names) != self.classes:
             raise ConfigError(f"{self.classes} classes cannot have {len(self.class_names)} names")
 

@@ -1,14 +1,16 @@
 """Images to tokens by the rules that there are."""
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.importance import site_importance
-from loopyvq.codec.weighing import price_of_bit, weighed_tokens
+from loopyvq.codec.weighing import Aim, price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.data import to_uint8
 from loopyvq.data.token_source import TokenSource
@@ -31,6 +33,8 @@ class StopRule(NamedTuple):
             `loopyvq.codec.importance`.
         weigh: for sites that all get ``depth``: the threshold at which codes are chosen by what
             they cost in context; 0 takes the nearest.
+        effort: where codes are chosen in context, how often an image is looked at as the decoder
+            paints it, and its tokens chosen anew, see `loopyvq.codec.aiming`.
     """
 
     threshold: float
@@ -38,6 +42,7 @@ class StopRule(NamedTuple):
     rule: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
     weigh: float = 0.0
     tune: Literal["psnr", "balanced", "ms_ssim"] = "psnr"
+    effort: int = 0
 
     @classmethod
     def of(cls, source: TokenSource) -> "StopRule":
@@ -50,7 +55,7 @@ class StopRule(NamedTuple):
             The rule.
         """
         limits = source.threshold, source.max_depth
-        return cls(*limits, source.stop, source.weigh, source.tune)
+        return cls(*limits, source.stop, source.weigh, source.tune, source.effort)
 
     @property
     def needs_tables(self) -> bool:
@@ -102,16 +107,42 @@ def _weighed(
     stop: StopRule,
     tables: Tables,
 ) -> Tokens:
-    """Encode one image at prices of its own context."""
-    quantizer, least = tokenizer.quantizer, tokenizer.quantizer.min_length
-    if stop.rule == "in_context":
-        importance = None
-        if stop.tune != "psnr":
-            pixels, factor = to_uint8(image).cpu(), tokenizer.config.downsampling
-            importance = site_importance(pixels, factor, stop.tune, among_images=True)
-        return bounded_tokens(
-            quantizer, latent, stop.threshold, "in_context", False, least, tables, importance
-        ).tokens
-    start = quantizer.encode(latent, stop.threshold, stop.depth)
-    price = price_of_bit(stop.weigh)
-    return weighed_tokens(quantizer, latent, tables, start, price, may_stop=False)
+    """Encode one image at prices of its own context, aiming better with every look at it."""
+    choose = _chooser(tokenizer, image, latent, stop, tables)
+    if not stop.effort:
+        return choose(None)
+    threshold = stop.threshold if stop.rule == "in_context" else 0.0
+    tokens = tokenizer.quantizer.encode(latent, stop.threshold, stop.depth)
+    pixels, meant = to_uint8(image).cpu(), latent.cpu()
+    for _ in range(stop.effort):
+        on_device = Tokens(*(part.to(latent.device) for part in tokens))
+        z_q, lengths = tokenizer.quantizer.decode(on_device).cpu(), tokens.lengths.cpu()
+        tokens = choose(aim_again(tokenizer, pixels, meant, z_q, lengths, threshold, stop.tune))
+    return tokens
+
+
+def _chooser(
+    tokenizer: Tokenizer,
+    image: Float[Tensor, "c H W"],
+    latent: Float[Tensor, "h w d"],
+    stop: StopRule,
+    tables: Tables,
+) -> Callable[[Aim | None], Tokens]:
+    """Say how tokens are chosen, wherever they shall lead; by default to the latents."""
+    quantizer = tokenizer.quantizer
+    if stop.rule != "in_context":
+        start, price = quantizer.encode(latent, 0.0, stop.depth), price_of_bit(stop.weigh)
+
+        def of_fixed_depth(aim: Aim | None) -> Tokens:
+            goal, metric = aim or Aim(latent, None)
+            return weighed_tokens(
+                quantizer, goal, tables, start, price, may_stop=False, metric=metric
+            )
+
+        return of_fixed_depth
+    importance = None
+    if stop.tune != "psnr":
+        pixels, factor = to_uint8(image).cpu(), tokenizer.config.downsampling
+        importance = site_importance(pixels, factor, stop.tune, among_images=True)
+    tell = stop.threshold, "in_context", False, quantizer.min_length, tables, importance
+    return lambda aim: bounded_tokens(quantizer, latent, *tell, aim).tokens

@@ -109,6 +109,7 @@ class ImageTokens:
             stop=self.stop.rule,
             weigh=self.stop.weigh,
             tune=self.stop.tune,
+            effort=self.stop.effort,
             condition=condition.data.kind,
             classes=classes,
             class_names=tuple(images.class_names) if classes else (),

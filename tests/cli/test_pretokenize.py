@@ -85,6 +85,12 @@ def test_a_tune_is_kept_with_the_tokens(run, workspace, squares, tmp_path):
         assert (shards.source.stop, shards.source.tune) == ("in_context", tune)
         lengths.append(shards.packed.lengths)
     assert not torch.equal(*lengths)
+    code, out, err = run(*words, "--effort", 1, "--out", tmp_path / "effort")
+    assert code == 0, err
+    assert "(in_context, effort 1)" in out
+    shards = open_token_shards(tmp_path / "effort")
+    assert shards.source.effort == 1
+    assert not torch.equal(shards.packed.lengths, lengths[0])
 
 
 def test_pooled_and_mean_psnr_are_two_wishes(run, workspace, squares, tmp_path, monkeypatch):
@@ -130,6 +136,7 @@ def test_label_maps_are_told_in_cells(run, workspace, tmp_path):
         (("--psnr", "99"), "no threshold gives 99 dB"),
         (("--pooled-psnr", "99"), "no threshold gives 99 dB"),
         (("--tune", "ms_ssim"), "--tune weighs errors for --in-context"),
+        (("--effort", "1"), "--effort must be 0 or more, and needs --in-context or --weigh, got 1"),
         (("--batch-size", "0"), "must be at least 1"),
         (("--no-such-option", "1"), "unknown option --no-such-option"),
         (("--condition.no_such", "1"), "no_such"),

@@ -4,9 +4,11 @@ import torch
 from loopyvq.codec import fit_tables_to_images
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.coding import ideal_bits
+from loopyvq.data import to_float
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.pretokenize import ImageTokens, Known, KnownConfig, StopRule, encode_images
+from tests.codec.conftest import make_image, make_tables, make_tokenizer
 from tests.pretokenize.conftest import painted
 
 NOTHING = Known(KnownConfig(), 8)
@@ -67,9 +69,25 @@ def test_a_tune_moves_tokens_to_flat_images(tokenizer, tables):
     assert tuned[1] - plain[1] > tuned[0] - plain[0]
 
 
+@pytest.mark.parametrize("stop", [StopRule(0.3, 4, "in_context"), StopRule(0.0, 2, weigh=0.3)])
+def test_looking_again_gives_better_images(stop):
+    tokenizer = make_tokenizer(linear_path=True)
+    tables = make_tables(tokenizer)
+    pixels = torch.stack([make_image(64, 72, seed=seed) for seed in range(2)])
+    images = to_float(pixels)
+    errors, counts = [], []
+    for effort in (0, 1):
+        tokens = encode_images(tokenizer, images, stop._replace(effort=effort), tables)
+        painted = tokenizer.decode(tokens, stop.threshold, (64, 72))
+        errors.append(float((painted - images).square().mean()))
+        counts.append(int(tokens.lengths.sum()))
+    assert errors[1] < 0.98 * errors[0]
+    assert counts[1] < 1.05 * counts[0]
+
+
 def test_a_rule_comes_back_from_what_is_kept_of_it():
-    rule = StopRule(0.25, 3, "in_context", 0.0, "balanced")
-    source = TokenSource(threshold=0.25, max_depth=3, stop="in_context", tune="balanced")
+    rule = StopRule(0.25, 3, "in_context", 0.0, "balanced", 2)
+    source = TokenSource(threshold=0.25, max_depth=3, stop="in_context", tune="balanced", effort=2)
     assert StopRule.of(source) == rule
 
 
