@@ -121,7 +121,7 @@ def entries(arguments: argparse.Namespace) -> list[Entry]:
     ]
     in_context = [
         replace(entry, name=f"{entry.name}_effort_{arguments.effort}", effort=arguments.effort)
-        if arguments.effort
+        if arguments.effort and not entry.depth
         else entry
         for entry in weighed + lengths
     ]
@@ -160,8 +160,7 @@ def held_out(arguments: argparse.Namespace, channels: int) -> Iterator[Tensor]:
 def stop_of(arguments: argparse.Namespace, entry: Entry) -> StopRule:
     """Decide when sites have enough tokens, on the images to measure on."""
     if entry.depth:
-        weigh = arguments.weigh if entry.in_context else 0.0
-        return StopRule(0.0, entry.depth, weigh=weigh, effort=entry.effort)
+        return StopRule(0.0, entry.depth, weigh=arguments.weigh if entry.in_context else 0.0)
     path = arguments.tokenizers / entry.tokenizer
     tokenizer = load_tokenizer(path)
     tokenizer.quantizer.stop = arguments.stop
@@ -188,8 +187,8 @@ def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> 
         rule = ["--depth", stop.depth, "--weigh", stop.weigh]
     else:
         rule = ["--threshold", stop.threshold, "--stop", arguments.stop]
-        rule += ["--in-context", "--tune", entry.tune] if entry.in_context else []
-    rule += ["--effort", entry.effort]
+        looks = ["--effort", entry.effort] if entry.effort else []
+        rule += ["--in-context", "--tune", entry.tune, *looks] if entry.in_context else []
     if entry.in_context and arguments.limit:
         rule += ["--limit", arguments.limit]
     run("pretokenize", arguments.tokenizers / entry.tokenizer, "--data", arguments.data, "--out",

@@ -92,8 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="with --in-context or --weigh: look N times at each image as the decoder paints it, "
-        "and choose its tokens anew (default: %(default)s)",
+        help="with --in-context: look N times at each image as the decoder paints it, and choose "
+        "its tokens anew (default: %(default)s)",
     )
     parser.add_argument(
         "--size", type=int, metavar="N", help="pixels along each side (default: the images' own)"
@@ -132,18 +132,17 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         raise ConfigError("--batch-size and --limit must be at least 1")
     if arguments.tune and (not arguments.in_context or arguments.depth is not None):
         raise ConfigError("--tune weighs errors for --in-context, of sites that may end")
-    weighs = arguments.in_context or arguments.weigh
-    if arguments.effort < 0 or (arguments.effort and not weighs):
-        raise ConfigError(
-            f"--effort must be 0 or more, and needs --in-context or --weigh, got {arguments.effort}"
-        )
+    if arguments.effort < 0:
+        raise ConfigError(f"--effort must be 0 or more, got {arguments.effort}")
+    if arguments.effort and (not arguments.in_context or arguments.depth is not None):
+        raise ConfigError("--effort is for --in-context, of sites that may end")
     tokenizer = load_model(arguments)
     known = read_known(
         arguments.condition, options, arguments.condition_tokenizer, arguments.condition_cells
     )
     images = _open(arguments, known, tokenizer)
     size = arguments.size or square_side(images)
-    tables = load_tables(arguments.model) if weighs else None
+    tables = load_tables(arguments.model) if arguments.in_context or arguments.weigh else None
     stop = _stop(arguments, tokenizer, images, size, tables)
     to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), tables)
     plan = ShardPlan(
@@ -248,7 +247,7 @@ def _stop(
     if arguments.in_context and arguments.depth is None:
         usual = usual._replace(rule="in_context", tune=arguments.tune or "psnr")
     if arguments.depth is not None:
-        return StopRule(0.0, arguments.depth, weigh=arguments.weigh, effort=arguments.effort)
+        return StopRule(0.0, arguments.depth, weigh=arguments.weigh)
     if arguments.mean_length is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
         return stop_for_length(tokenizer, probe, arguments.mean_length, usual, tables)

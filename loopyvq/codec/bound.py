@@ -126,7 +126,7 @@ def bounded_tokens(
         tokens = quantizer.encode(z_e, limit)
     if stop == "in_context":
         prices = price_of_bit(limit) / (np.ones(shape[:2]) if importance is None else importance)
-        tokens = _weigh(quantizer, aim or Aim(z_e, None), prices, tokens, min_length, tables)
+        tokens = _weigh(quantizer, z_e, prices, tokens, min_length, tables, aim)
     decoded = _decode(quantizer, tokens)
     meant = latents.cpu().numpy().reshape(-1, shape[-1])
     if not bound:
@@ -159,11 +159,12 @@ def _check(
 
 def _weigh(
     quantizer: LoopQuantizer,
-    aim: Aim,
+    z_e: Float[Tensor, "h w d"],
     prices: Float[np.ndarray, "h w"],
     start: Tokens,
     min_length: int | None,
     tables: Tables | None,
+    aim: Aim | None,
 ) -> Tokens:
     """Choose anew what another rule has chosen, by what it costs in context."""
     if tables is None:
@@ -172,9 +173,7 @@ def _weigh(
             "and code in mode context"
         )
     least = min_length or 0
-    return weighed_tokens(
-        quantizer, aim.latents, tables, start, prices, min_length=least, metric=aim.metric
-    )
+    return weighed_tokens(quantizer, z_e, tables, start, prices, min_length=least, aim=aim)
 
 
 def _steps_above(worst: float, threshold: float) -> int | None:

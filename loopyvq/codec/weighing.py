@@ -136,7 +136,7 @@ def weighed_tokens(
     *,
     may_stop: bool = True,
     min_length: int = 0,
-    metric: Float[np.ndarray, " d"] | None = None,
+    aim: Aim | None = None,
 ) -> Tokens:
     """Choose the tokens of an image in the context in which they will be coded.
 
@@ -153,7 +153,7 @@ def weighed_tokens(
         may_stop: whether sites may end where it pays; if not, they have the lengths of ``start``'s
             longest site.
         min_length: tokens that every site gets at least.
-        metric: how much a squared error of each entry weighs; by default 1.
+        aim: where they shall lead; by default to the latents, all entries alike.
 
     Returns:
         The tokens, where ``start`` is.
@@ -162,7 +162,8 @@ def weighed_tokens(
         Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989,
         https://doi.org/10.1109/29.17498
     """
-    left = (latents.double().cpu() / float(quantizer.sigma)).numpy().copy()
+    goal, metric = aim or Aim(latents, None)
+    left = (goal.double().cpu() / float(quantizer.sigma)).numpy().copy()
     codebook = quantizer.codebook.weight.double().cpu().numpy()
     gains = quantizer.gains().double().cpu().numpy()
     lengths_before = start.lengths.cpu().numpy()

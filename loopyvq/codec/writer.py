@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from jaxtyping import UInt8
+import torch
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from loopyvq.codec.aiming import aim_again
@@ -18,7 +19,6 @@ from loopyvq.codec.weighing import Aim
 from loopyvq.coding import Header, Tables, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
-from loopyvq.tokens import Tokens
 
 __all__ = ["DEFAULT_EFFORT", "ImageWriter", "Written"]
 
@@ -106,23 +106,25 @@ class ImageWriter:
         first = "rate_distortion" if looks else stop
         found = bounded_tokens(quantizer, self.latents, threshold, first, *tell)
         for _ in range(looks):
-            aim = self.aim_from(found.tokens, found.threshold)
+            aim = self.aim_from(torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold)
             found = bounded_tokens(quantizer, self.latents, threshold, stop, *tell, aim)
         return Written(found, self._file(found, noted))
 
-    def aim_from(self, tokens: Tokens, threshold: float) -> Aim:
-        """Look at tokens as a reader will see them, and aim again.
+    def aim_from(
+        self, z_q: Float[Tensor, "h w d"], lengths: Int[Tensor, "h w"], threshold: float
+    ) -> Aim:
+        """Look at a first choice of tokens as a reader will see it, and aim again.
 
         Args:
-            tokens: a first choice.
+            z_q: as a reader decodes them.
+            lengths: tokens per site.
             threshold: the file's, a cue for the decoder.
 
         Returns:
             Where a second choice should lead.
         """
-        z_q = self._tokenizer.quantizer.decode(tokens).cpu()
-        seen, lengths = self._seen, tokens.lengths.cpu()
-        return aim_again(self._tokenizer, seen, self.latents, z_q, lengths, threshold, self._tune)
+        where = z_q.cpu(), lengths.cpu(), threshold
+        return aim_again(self._tokenizer, self._seen, self.latents, *where, self._tune)
 
     def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:
         """Search for the file that meets a target.

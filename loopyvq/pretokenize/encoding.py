@@ -1,6 +1,5 @@
 """Images to tokens by the rules that there are."""
 
-from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import torch
@@ -10,7 +9,7 @@ from torch import Tensor
 from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.importance import site_importance
-from loopyvq.codec.weighing import Aim, price_of_bit, weighed_tokens
+from loopyvq.codec.weighing import price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.data import to_uint8
 from loopyvq.data.token_source import TokenSource
@@ -33,8 +32,8 @@ class StopRule(NamedTuple):
             `loopyvq.codec.importance`.
         weigh: for sites that all get ``depth``: the threshold at which codes are chosen by what
             they cost in context; 0 takes the nearest.
-        effort: where codes are chosen in context, how often an image is looked at as the decoder
-            paints it, and its tokens chosen anew, see `loopyvq.codec.aiming`.
+        effort: with ``in_context``, how often an image is looked at as the decoder paints it, and
+            its tokens chosen anew, see `loopyvq.codec.aiming`.
     """
 
     threshold: float
@@ -107,42 +106,31 @@ def _weighed(
     stop: StopRule,
     tables: Tables,
 ) -> Tokens:
-    """Encode one image at prices of its own context, aiming better with every look at it."""
-    choose = _chooser(tokenizer, image, latent, stop, tables)
-    if not stop.effort:
-        return choose(None)
-    threshold = stop.threshold if stop.rule == "in_context" else 0.0
-    tokens = tokenizer.quantizer.encode(latent, stop.threshold, stop.depth)
-    pixels, meant = to_uint8(image).cpu(), latent.cpu()
-    for _ in range(stop.effort):
-        on_device = Tokens(*(part.to(latent.device) for part in tokens))
-        z_q, lengths = tokenizer.quantizer.decode(on_device).cpu(), tokens.lengths.cpu()
-        tokens = choose(aim_again(tokenizer, pixels, meant, z_q, lengths, threshold, stop.tune))
-    return tokens
+    """Encode one image at prices of its own context."""
+    if stop.rule == "in_context":
+        return _in_context(tokenizer, image, latent, stop, tables)
+    start = tokenizer.quantizer.encode(latent, stop.threshold, stop.depth)
+    price = price_of_bit(stop.weigh)
+    return weighed_tokens(tokenizer.quantizer, latent, tables, start, price, may_stop=False)
 
 
-def _chooser(
+def _in_context(
     tokenizer: Tokenizer,
     image: Float[Tensor, "c H W"],
     latent: Float[Tensor, "h w d"],
     stop: StopRule,
     tables: Tables,
-) -> Callable[[Aim | None], Tokens]:
-    """Say how tokens are chosen, wherever they shall lead; by default to the latents."""
-    quantizer = tokenizer.quantizer
-    if stop.rule != "in_context":
-        start, price = quantizer.encode(latent, 0.0, stop.depth), price_of_bit(stop.weigh)
-
-        def of_fixed_depth(aim: Aim | None) -> Tokens:
-            goal, metric = aim or Aim(latent, None)
-            return weighed_tokens(
-                quantizer, goal, tables, start, price, may_stop=False, metric=metric
-            )
-
-        return of_fixed_depth
-    importance = None
+) -> Tokens:
+    """Choose tokens in context, and anew after every look at them."""
+    pixels, quantizer, importance = to_uint8(image).cpu(), tokenizer.quantizer, None
     if stop.tune != "psnr":
-        pixels, factor = to_uint8(image).cpu(), tokenizer.config.downsampling
+        factor = tokenizer.config.downsampling
         importance = site_importance(pixels, factor, stop.tune, among_images=True)
-    tell = stop.threshold, "in_context", False, quantizer.min_length, tables, importance
-    return lambda aim: bounded_tokens(quantizer, latent, *tell, aim).tokens
+    tell = False, quantizer.min_length, tables, importance
+    first = "rate_distortion" if stop.effort else "in_context"
+    found = bounded_tokens(quantizer, latent, stop.threshold, first, *tell)
+    for _ in range(stop.effort):
+        seen = torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold
+        aim = aim_again(tokenizer, pixels, latent.cpu(), *seen, stop.tune)
+        found = bounded_tokens(quantizer, latent, stop.threshold, "in_context", *tell, aim)
+    return found.tokens

@@ -136,7 +136,7 @@ def test_label_maps_are_told_in_cells(run, workspace, tmp_path):
         (("--psnr", "99"), "no threshold gives 99 dB"),
         (("--pooled-psnr", "99"), "no threshold gives 99 dB"),
         (("--tune", "ms_ssim"), "--tune weighs errors for --in-context"),
-        (("--effort", "1"), "--effort must be 0 or more, and needs --in-context or --weigh, got 1"),
+        (("--effort", "1"), "--effort is for --in-context, of sites that may end"),
         (("--batch-size", "0"), "must be at least 1"),
         (("--no-such-option", "1"), "unknown option --no-such-option"),
         (("--condition.no_such", "1"), "no_such"),
