@@ -124,12 +124,13 @@ def curve_texts(
     ]
     fixed = "".join(
         f" `{name}` is a model trained for fixed depths, with 1, 2, ... tokens at every site; with "
-        "*priced codes* they are chosen by what they cost in context, as `--stop in_context` does."
+        "*priced codes* they are chosen by what they cost in context, with a look, as `--stop "
+        "in_context` does."
         for name, _ in options.against
     )
     return {
         "sets": ", ".join(counts),
-        "tunes": f" (`--tune {DEFAULT_TUNE}`; others are named)" if others else "",
+        "tunes": f", `--tune {DEFAULT_TUNE}` where no other is named" if others else "",
         "fixed": fixed,
         "low": f"{RANGE[0]:g}",
         "high": f"{RANGE[1]:g}",
