@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
+from torch.nn import functional as F
 
 from loopyvq.codec.importance import contrast_weights
 from loopyvq.codec.tiles import TILE_SITES, decoder_reach, tiles
@@ -122,8 +123,7 @@ def _gradients(
             smaller = min(image.shape[1:])
             if structure and smaller >= WINDOW_SIZE:
                 # Times the pixels: a tile's share in the mean is its share in the image.
-                similar = ms_ssim(seen.clamp(-1, 1), meant, 2.0, scale_weights_for(smaller))
-                losses.append((1 - similar).sum() * meant.numel())
+                losses.append((1 - _similarity(seen, meant)).sum() * meant.numel())
             slopes = [torch.autograd.grad(loss, part, retain_graph=True)[0] for loss in losses]
         middle_rows = slice(tile.top - tile.outer_top, tile.bottom - tile.outer_top)
         middle_columns = slice(tile.left - tile.outer_left, tile.right - tile.outer_left)
@@ -131,6 +131,17 @@ def _gradients(
             middle = slope[0, middle_rows, middle_columns].cpu()
             found[place, tile.top : tile.bottom, tile.left : tile.right] = -middle
     return found[0], found[1]
+
+
+def _similarity(
+    seen: Float[Tensor, "b c H W"], meant: Float[Tensor, "b c H W"]
+) -> Float[Tensor, "b"]:
+    """Measure MS-SSIM but for its finest scale, which counts for 4 % and takes three quarters."""
+    weights = scale_weights_for(min(meant.shape[2:]))
+    pair = seen.clamp(-1, 1), meant
+    if len(weights) > 1:
+        pair, weights = (F.avg_pool2d(pair[0], 2), F.avg_pool2d(pair[1], 2)), weights[1:]
+    return ms_ssim(*pair, 2.0, weights)
 
 
 def _in_pixels(sites: slice, factor: int) -> slice:
