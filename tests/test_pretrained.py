@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 
 import torch
@@ -8,7 +9,7 @@ from loopyvq.codec import Codec
 from loopyvq.data import open_image_set
 from loopyvq.data.samples import SAMPLE_NAMES
 from loopyvq.metrics.distortion import measure_distortion
-from loopyvq.pretrained import DEFAULT_MODEL, PRETRAINED, pretrained_file
+from loopyvq.pretrained import DEFAULT_MODEL, PRETRAINED, pretrained_file, usual_effort
 
 MOST_BYTES = 8_000_000
 
@@ -63,3 +64,17 @@ def test_the_default_compresses_a_photograph():
         psnrs.append(measure_distortion(codec.decompress(data), image).psnr_db)
     assert sizes[0] < sizes[1] < image.numel() / 16
     assert 22 < psnrs[0] < psnrs[1]
+
+
+def test_images_are_looked_at_where_that_is_known_to_pay(tmp_path):
+    assert usual_effort("photo-f8") == usual_effort(PRETRAINED["photo-f8"].weights) == 1
+    assert usual_effort("small-f4") == usual_effort(tmp_path) == 0
+    codec = Codec.load("photo-f8")
+    assert codec.effort == 1
+    image = open_image_set("samples").read(2)[:, :256, :256]
+    words = {"stop": "in_context", "bound": False, "tune": "psnr"}
+    plain, looked = (codec.compress(image, 0.1, effort=effort, **words) for effort in (0, 1))
+    assert codec.compress(image, 0.1, **words) == looked
+    psnr = [measure_distortion(codec.decompress(data), image).psnr_db for data in (plain, looked)]
+    # 2.4 dB for each doubling of the bytes is the usual price.
+    assert psnr[1] - psnr[0] > 0.05 + 2.4 * math.log2(len(looked) / len(plain))

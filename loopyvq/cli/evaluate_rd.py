@@ -147,7 +147,6 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
     """Give the curves to measure, and how many channels the models take."""
     from loopyvq.checkpoint import load_tokenizer
     from loopyvq.codec.importance import DEFAULT_TUNE
-    from loopyvq.codec.writer import DEFAULT_EFFORT
     from loopyvq.errors import ConfigError
     from loopyvq.evaluation.rd_systems import THRESHOLDS, Reading
 
@@ -158,7 +157,6 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
             raise ConfigError(f"--{name} is for --stop in_context, which alone weighs errors")
     if arguments.effort is not None and (arguments.effort < 0 or arguments.bound):
         raise ConfigError(f"--effort must be 0 or more, without --bound, got {arguments.effort}")
-    effort = DEFAULT_EFFORT if arguments.effort is None else arguments.effort
     for name, path, fixed_depth in arguments.asked:
         config = load_tokenizer(path).config
         channels.add(config.image_channels)
@@ -169,7 +167,14 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
             label = name if len(arguments.stop) == 1 else f"{name}, {stop} stop"
             readings.append(
                 Reading(
-                    label, Path(path), False, thresholds, stop, arguments.bound, tune, effort=effort
+                    label,
+                    Path(path),
+                    False,
+                    thresholds,
+                    stop,
+                    arguments.bound,
+                    tune,
+                    effort=arguments.effort,
                 )
             )
     if len({reading.name for reading in readings}) < len(readings) or len(channels) > 1:

@@ -23,11 +23,12 @@ from loopyvq.codec.sites import DecodedSites, read_sites
 from loopyvq.codec.tables import coding_identity, load_tables
 from loopyvq.codec.tiles import latents_in_tiles
 from loopyvq.codec.token_pieces import check_mode
-from loopyvq.codec.writer import DEFAULT_EFFORT, ImageWriter
+from loopyvq.codec.writer import ImageWriter
 from loopyvq.coding import Header, Tables, read_container
 from loopyvq.coding.header import MODEL_DIGITS
 from loopyvq.errors import BitstreamError, ConfigError
 from loopyvq.models import Tokenizer
+from loopyvq.pretrained import usual_effort
 
 __all__ = ["Codec", "DecodedSites", "Verified"]
 
@@ -57,6 +58,7 @@ class Codec:
         tokenizer: the model, in evaluation mode.
         tables: its entropy tables; files that use them need them to be read.
         limits: what a file may announce.
+        effort: how often an image is looked at where `compress` is not told.
 
     Raises:
         ConfigError: the model does not take images.
@@ -75,6 +77,7 @@ class Codec:
         tokenizer: Tokenizer,
         tables: Tables | None = None,
         limits: ReadingLimits | None = None,
+        effort: int = 0,
     ) -> None:
         paints = not getattr(tokenizer.config, "label_maps", False)
         if not paints or tokenizer.config.image_channels not in (1, 3) or tokenizer.training:
@@ -82,6 +85,7 @@ class Codec:
         self.tokenizer = tokenizer
         self.tables = tables
         self.limits = limits or ReadingLimits()
+        self.effort = effort
         self._plain = coding_identity(tokenizer, None)[:MODEL_DIGITS]
         self._with_tables = coding_identity(tokenizer, tables)[:MODEL_DIGITS]
 
@@ -105,7 +109,7 @@ class Codec:
         Raises:
             CheckpointError: the file cannot be read.
         """
-        return cls(load_tokenizer(path, device), load_tables(path), limits)
+        return cls(load_tokenizer(path, device), load_tables(path), limits, usual_effort(path))
 
     def compress(
         self,
@@ -140,8 +144,9 @@ class Codec:
             tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`; by default
                 ``balanced``. Only ``in_context`` weighs.
             effort: how often the image is looked at as a reader will see it, and its tokens chosen
-                anew: more time for fewer bytes. By default 1. Only ``in_context`` without a bound
-                looks.
+                anew: more time, and for models that are known to gain from it fewer bytes. By
+                default the codec's own: 1 for ``photo-f8``, 0 for others. Only ``in_context``
+                without a bound looks.
 
         Returns:
             The bytes.
@@ -166,8 +171,7 @@ class Codec:
             raise ConfigError(
                 "only stop in_context, without a bound, looks again: effort is for it"
             )
-        looks = DEFAULT_EFFORT if effort is None else effort
-        writer = self.writer(image, mode, tune or DEFAULT_TUNE, looks)
+        writer = self.writer(image, mode, tune or DEFAULT_TUNE, effort)
         if target is not None:
             return writer.reach(target, stop, bound, min_length)
         if quality is not None:
@@ -182,7 +186,7 @@ class Codec:
         image: Tensor | np.ndarray,
         mode: str = "context",
         tune: str = DEFAULT_TUNE,
-        effort: int = DEFAULT_EFFORT,
+        effort: int | None = None,
     ) -> ImageWriter:
         """Prepare an image for several files of it, which share the work of the encoder.
 
@@ -201,7 +205,15 @@ class Codec:
         check_mode(mode, self.tables)
         tables = self.tables if mode in _WITH_TABLES else None
         identity = self._plain if tables is None else self._with_tables
-        return ImageWriter(self.tokenizer, tables, identity, pixels_of(image), mode, tune, effort)
+        return ImageWriter(
+            self.tokenizer,
+            tables,
+            identity,
+            pixels_of(image),
+            mode,
+            tune,
+            self.effort if effort is None else effort,
+        )
 
     def decompress(
         self, data: bytes, turns: int | None = None, partial: bool = False

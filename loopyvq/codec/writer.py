@@ -20,10 +20,7 @@ from loopyvq.coding import Header, Tables, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
 
-__all__ = ["DEFAULT_EFFORT", "ImageWriter", "Written"]
-
-DEFAULT_EFFORT = 1
-"""How often an image is looked at as a reader will see it."""
+__all__ = ["ImageWriter", "Written"]
 
 
 class Written(NamedTuple):
@@ -64,7 +61,7 @@ class ImageWriter:
         pixels: UInt8[Tensor, "c H W"],
         mode: str,
         tune: str = DEFAULT_TUNE,
-        effort: int = DEFAULT_EFFORT,
+        effort: int = 0,
     ) -> None:
         if effort < 0:
             raise ConfigError(f"effort must be 0 or more, got {effort}")

@@ -12,7 +12,7 @@ from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.token_pieces import payloads_of
 from loopyvq.codec.weighing import weighed_tokens
-from loopyvq.codec.writer import DEFAULT_EFFORT, ImageWriter
+from loopyvq.codec.writer import ImageWriter
 from loopyvq.coding import Chunk, read_container, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.quantize import LoopQuantizer
@@ -40,7 +40,8 @@ class Reading(NamedTuple):
         tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`.
         priced: at fixed depth, whether codes are chosen by what they cost in context, which gives
             it what ``in_context`` gives a variable length.
-        effort: where codes are chosen in context, how often the image is looked at meanwhile.
+        effort: where codes are chosen in context, how often the image is looked at meanwhile;
+            None: as the model's codec does.
     """
 
     name: str
@@ -51,7 +52,7 @@ class Reading(NamedTuple):
     bound: bool = False
     tune: str = DEFAULT_TUNE
     priced: bool = False
-    effort: int = DEFAULT_EFFORT
+    effort: int | None = None
 
 
 def files_of(
@@ -70,9 +71,10 @@ def files_of(
     Raises:
         ConfigError: the model has no such stop rule, or no tables to take prices from.
     """
-    writer = codec.writer(image, tune=reading.tune, effort=reading.effort)
+    effort = codec.effort if reading.effort is None else reading.effort
+    writer = codec.writer(image, tune=reading.tune, effort=effort)
     if reading.fixed_depth and reading.priced:
-        yield from _priced_files(codec, writer, reading.effort)
+        yield from _priced_files(codec, writer, effort)
         return
     if reading.fixed_depth:
         header, chunks = read_container(writer.write(0.0, "threshold", False).data)
