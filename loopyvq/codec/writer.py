@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.bound import Bounded, bounded_tokens
 from loopyvq.codec.importance import DEFAULT_TUNE, site_importance
+from loopyvq.codec.looking import looked_tokens
 from loopyvq.codec.painting import paint
 from loopyvq.codec.pixels import with_channels
 from loopyvq.codec.quality import measure_quality
@@ -97,14 +97,12 @@ class ImageWriter:
         """
         quantizer = self._tokenizer.quantizer
         tables = self._tables if self._mode == "context" else None
-        looks = self._effort if stop == "in_context" and not bound else 0
-        tell = (bound, min_length, tables, self.importance)
-        # A first look needs no more than tokens of about the right number.
-        first = "rate_distortion" if looks else stop
-        found = bounded_tokens(quantizer, self.latents, threshold, first, *tell)
-        for _ in range(looks):
-            aim = self.aim_from(torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold)
-            found = bounded_tokens(quantizer, self.latents, threshold, stop, *tell, aim)
+        asked = quantizer, self.latents, threshold
+        tell = {"min_length": min_length, "tables": tables, "importance": self.importance}
+        if stop == "in_context" and not bound:
+            found = looked_tokens(*asked, self.aim_from, self._effort, **tell)
+        else:
+            found = bounded_tokens(*asked, stop, bound, **tell)
         return Written(found, self._file(found, noted))
 
     def aim_from(

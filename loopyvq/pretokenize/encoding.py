@@ -1,5 +1,6 @@
 """Images to tokens by the rules that there are."""
 
+from functools import partial
 from typing import Literal, NamedTuple
 
 import torch
@@ -7,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from loopyvq.codec.aiming import aim_again
-from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.importance import site_importance
+from loopyvq.codec.looking import looked_tokens
 from loopyvq.codec.weighing import price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.data import to_uint8
@@ -126,11 +127,13 @@ def _in_context(
     if stop.tune != "psnr":
         factor = tokenizer.config.downsampling
         importance = site_importance(pixels, factor, stop.tune, among_images=True)
-    tell = False, quantizer.min_length, tables, importance
-    first = "rate_distortion" if stop.effort else "in_context"
-    found = bounded_tokens(quantizer, latent, stop.threshold, first, *tell)
-    for _ in range(stop.effort):
-        seen = torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold
-        aim = aim_again(tokenizer, pixels, latent.cpu(), *seen, stop.tune)
-        found = bounded_tokens(quantizer, latent, stop.threshold, "in_context", *tell, aim)
-    return found.tokens
+    return looked_tokens(
+        quantizer,
+        latent,
+        stop.threshold,
+        partial(aim_again, tokenizer, pixels, latent.cpu(), tune=stop.tune),
+        stop.effort,
+        min_length=quantizer.min_length,
+        tables=tables,
+        importance=importance,
+    ).tokens

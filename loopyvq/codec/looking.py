@@ -1,0 +1,58 @@
+"""Tokens chosen in context, and chosen anew after every look at what a reader would see."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from loopyvq.codec.bound import Bounded, bounded_tokens
+from loopyvq.codec.weighing import Aim
+from loopyvq.coding import Tables
+from loopyvq.quantize import LoopQuantizer
+
+__all__ = ["Look", "looked_tokens"]
+
+Look = Callable[[Float[Tensor, "h w d"], Int[Tensor, "h w"], float], Aim]
+"""Decoded latents, lengths and threshold to what a second choice should aim for."""
+
+
+def looked_tokens(
+    quantizer: LoopQuantizer,
+    latents: Float[Tensor, "h w d"],
+    threshold: float,
+    look: Look,
+    looks: int,
+    *,
+    min_length: int | None = None,
+    tables: Tables | None = None,
+    importance: Float[np.ndarray, "h w"] | None = None,
+) -> Bounded:
+    """Choose tokens by what they cost in context, without a bound.
+
+    Args:
+        quantizer: in evaluation mode.
+        latents: of one image.
+        threshold: stop distance in units of ``sigma``, 0 or more.
+        look: finds what tokens should lead to, see `loopyvq.codec.aiming`.
+        looks: how often; 0: tokens lead to the latents.
+        min_length: as of `bounded_tokens`, like all that follows.
+        tables: those that the tokens will be coded with.
+        importance: how much a squared error weighs at each site.
+
+    Returns:
+        The tokens, and the latents as a reader gets them.
+
+    Raises:
+        ConfigError: an option is out of range.
+        CheckpointError: the model gives latents that are not finite.
+    """
+    tell = False, min_length, tables, importance
+    # A first look needs no more than tokens of about the right number.
+    first = "rate_distortion" if looks else "in_context"
+    found = bounded_tokens(quantizer, latents, threshold, first, *tell)
+    for _ in range(looks):
+        aim = look(torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold)
+        found = bounded_tokens(quantizer, latents, threshold, "in_context", *tell, aim)
+    return found
