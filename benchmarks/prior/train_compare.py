@@ -49,12 +49,14 @@ from loopyvq.training.prior_task import nats_of
 _FIXED = "--tokenizer.quantizer.threshold 0 --tokenizer.quantizer.dummies false --rate_weight 0"
 TOKENIZERS = {
     "loop": "--budget.low 0.5 --budget.high {most} --tokenizer.quantizer.stop {stop}",
+    "loop_short": "--budget.low 0.5 --budget.high 1.5 --tokenizer.quantizer.stop {stop}",
     "fixed_depth": f"{_FIXED} --budget.kind depth --budget.low 1 --budget.high {{most}}",
     "plain_vq": f"{_FIXED} --tokenizer.quantizer.max_depth 1 --budget.kind full "
     "--tokenizer.quantizer.learn_gains false",
 }
 """How the tokenizers differ from the config and from each other; networks, codes, steps and losses
-are equal. Those of several rates are trained up to half as many tokens again as a prior will see.
+are equal. Those of several rates are trained up to half as many tokens again as a prior will see:
+plain VQ, which has one rate, is compared with a loop that knows no more than such rates either.
 """
 
 WAYS = ["", "--top-p 0.9 --guidance 1.5"]
@@ -99,24 +101,34 @@ def entries(arguments: argparse.Namespace) -> list[Entry]:
         Entry(fixed, "fixed_depth", depth=depth),
         Entry("plain_vq", "plain_vq", depth=1),
         Entry(f"loop_like_{fixed}", "loop", like=fixed),
-        Entry("loop_like_plain_vq", "loop", like="plain_vq"),
+        Entry("loop_like_plain_vq", "loop_short", like="plain_vq"),
         Entry(f"loop_mse_of_{fixed}", "loop", like=fixed, pooled=True),
-        Entry("loop_mse_of_plain_vq", "loop", like="plain_vq", pooled=True),
+        Entry("loop_mse_of_plain_vq", "loop_short", like="plain_vq", pooled=True),
         Entry(f"loop_{length:g}", "loop", length=length),
-        Entry("loop_1", "loop", length=1.0),
+        Entry("loop_1", "loop_short", length=1.0),
     ]
     weighed = [
         Entry(f"{fixed}_in_context", "fixed_depth", depth=depth, in_context=True),
         Entry("plain_vq_in_context", "plain_vq", depth=1, in_context=True),
         Entry(f"loop_like_{fixed}_in_context", "loop", like=fixed, in_context=True),
-        Entry("loop_like_plain_vq_in_context", "loop", like="plain_vq", in_context=True),
+        Entry("loop_like_plain_vq_in_context", "loop_short", like="plain_vq", in_context=True),
         Entry(f"loop_mse_of_{fixed}_in_context", "loop", like=fixed, pooled=True, in_context=True),
         Entry(
-            "loop_mse_of_plain_vq_in_context", "loop", like="plain_vq", pooled=True, in_context=True
+            "loop_mse_of_plain_vq_in_context",
+            "loop_short",
+            like="plain_vq",
+            pooled=True,
+            in_context=True,
         ),
     ]
     lengths = [
-        Entry(f"loop_{mean:g}_in_context_{tune}", "loop", length=mean, in_context=True, tune=tune)
+        Entry(
+            f"loop_{mean:g}_in_context_{tune}",
+            "loop" if mean > 1.5 else "loop_short",
+            length=mean,
+            in_context=True,
+            tune=tune,
+        )
         for mean in arguments.lengths
     ]
     in_context = [
@@ -133,9 +145,13 @@ def run(*words: object) -> None:
         raise SystemExit(code)
 
 
-def train_tokenizers(arguments: argparse.Namespace) -> None:
-    for name, options in TOKENIZERS.items():
-        folder = arguments.tokenizers / name
+def train_tokenizers(arguments: argparse.Namespace, wanted: list[Entry]) -> None:
+    """Train those that lines need, for their tokens or to be as good."""
+    by_name = {entry.name: entry for entry in entries(arguments)}
+    models = [by_name[entry.like].tokenizer for entry in wanted if entry.like]
+    models += [entry.tokenizer for entry in wanted]
+    for name in sorted(set(models)):
+        options, folder = TOKENIZERS[name], arguments.tokenizers / name
         if (folder / "state.safetensors").is_file():
             run("train", "tokenizer", "--resume", folder, "--quiet")
         elif not (folder / "best.safetensors").is_file():
@@ -196,9 +212,15 @@ def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> 
     return folder
 
 
-def train(arguments: argparse.Namespace, entry: Entry, shards: Path) -> dict[str, float]:
+def run_name(entry: Entry, seed: int) -> str:
+    """Name the folders of a prior of a line."""
+    return f"{entry.name}_seed_{seed}" if seed else entry.name
+
+
+def train(arguments: argparse.Namespace, entry: Entry, shards: Path, seed: int) -> dict[str, float]:
     """Train one prior; the clock of the loop is that of this process, not of the machine."""
-    config = parse_config(PriorTrainingConfig, read_yaml(arguments.prior), arguments.options)
+    options = [*arguments.options, "--run.seed", str(seed)]
+    config = parse_config(PriorTrainingConfig, read_yaml(arguments.prior), options)
     seconds, steps = (0.0, arguments.steps) if arguments.steps else (arguments.seconds, 100_000)
     limits = replace(
         config.run, time_limit_s=seconds, steps=steps, tensorboard=False,
@@ -206,16 +228,18 @@ def train(arguments: argparse.Namespace, entry: Entry, shards: Path) -> dict[str
     )  # fmt: skip
     clock = time.process_time if arguments.accelerator == "cpu" else time.monotonic
     loop.time = SimpleNamespace(monotonic=clock)
-    folder = arguments.out / "priors" / entry.name
+    folder = arguments.out / "priors" / run_name(entry, seed)
     resume = (folder / "state.safetensors").is_file()
     train_prior(replace(config, run=limits), shards, folder, resume=resume, quiet=True)
     header = read_tensors(folder / "state.safetensors", "training state").header
     return {"seconds": header["elapsed_s"], "steps": header["step"]}
 
 
-def measure(arguments: argparse.Namespace, entry: Entry, shards_path: Path) -> dict[str, object]:
+def measure(
+    arguments: argparse.Namespace, entry: Entry, shards_path: Path, seed: int
+) -> dict[str, object]:
     """Measure bits of unseen images, and how well their tokens reconstruct them."""
-    folder = arguments.out / "priors" / entry.name
+    folder = arguments.out / "priors" / run_name(entry, seed)
     prior, source = load_prior(folder), prior_source(folder)
     shards = open_token_shards(shards_path)
     rows = split_rows(shards, PriorTrainingConfig().validation_share)[1][: arguments.images]
@@ -227,6 +251,7 @@ def measure(arguments: argparse.Namespace, entry: Entry, shards_path: Path) -> d
     images = list(held_out(arguments, tokenizer.config.image_channels))
     return {
         "name": entry.name,
+        "seed": seed,
         "tokens_per_site": found.num_tokens / found.num_sites,
         **found.values(),
         "psnr_db": psnr_of(tokenizer, images, stop, tables),
@@ -237,17 +262,18 @@ def measure(arguments: argparse.Namespace, entry: Entry, shards_path: Path) -> d
     }
 
 
-def judge(arguments: argparse.Namespace, entry: Entry) -> dict[str, float]:
+def judge(arguments: argparse.Namespace, entry: Entry, seed: int) -> dict[str, float]:
     """Draw from one prior in several ways, and compare with real images."""
     found: dict[str, float] = {}
     features = arguments.out / "classifier.safetensors"
     for way in arguments.sampling:
-        out = arguments.out / "generation" / entry.name / (way or "all").replace(" ", "_")
+        name = run_name(entry, seed)
+        out = arguments.out / "generation" / name / (way or "all").replace(" ", "_")
         if not (out / "result.json").is_file():
             known = ("--features", features) if features.is_file() else ()
-            run("evaluate", "generation", arguments.out / "priors" / entry.name, "--data",
+            run("evaluate", "generation", arguments.out / "priors" / name, "--data",
                 arguments.data, "--count", arguments.count, "--batch", _BATCH, "--out", out,
-                *known, *way.split())  # fmt: skip
+                "--seed", seed, *known, *way.split())  # fmt: skip
             if not known:
                 (out / "classifier.safetensors").rename(features)
         rows = {
@@ -261,19 +287,31 @@ def judge(arguments: argparse.Namespace, entry: Entry) -> dict[str, float]:
 
 
 def table(results: list[dict], ways: list[str]) -> str:
+    """Write one line for each kind of tokens: means over seeds, and what the draws range over."""
     heads = ["tokens", "per site", "mean PSNR", "pooled PSNR", "bits per pixel",
              "of them lengths", "steps", "Frechet of tokens alone",
              *(f"of samples {way}".strip() for way in ways)]  # fmt: skip
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    for item in results:
-        cells = [item["name"], f"{item['tokens_per_site']:.2f}", f"{item['psnr_db']:.2f} dB",
-                 f"{item.get('pooled_psnr_db', math.nan):.2f} dB", f"{item['rate_bpp']:.4f}",
-                 f"{item['stop_bpp']:.4f}", str(item["steps"])]  # fmt: skip
-        if "tokens_frechet" in item:
-            drawn = [f"{item[f'frechet {way}'.strip()]:.2f}" for way in ways]
-            cells += [f"{item['tokens_frechet']:.2f}", *drawn]
+    for name in dict.fromkeys(item["name"] for item in results):
+        some = [item for item in results if item["name"] == name]
+        first = some[0]
+        cells = [name, f"{first['tokens_per_site']:.2f}", f"{first['psnr_db']:.2f} dB",
+                 f"{first.get('pooled_psnr_db', math.nan):.2f} dB", spread(some, "rate_bpp", 4),
+                 f"{first['stop_bpp']:.4f}", spread(some, "steps", 0)]  # fmt: skip
+        if "tokens_frechet" in first:
+            keys = [f"frechet {way}".strip() for way in ways]
+            cells += [f"{first['tokens_frechet']:.2f}", *(spread(some, key, 2) for key in keys)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def spread(items: list[dict], key: str, digits: int) -> str:
+    """Write a mean over seeds, and from where to where it is."""
+    values = [item[key] for item in items]
+    mean = f"{sum(values) / len(values):.{digits}f}"
+    if len(values) == 1:
+        return mean
+    return f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def main() -> None:
@@ -307,25 +345,31 @@ def main() -> None:
     parser.add_argument("--sampling", nargs="+", default=WAYS, metavar="OPTIONS",
                         help="ways to draw, each one word")  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these lines")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N",
+                        help="a prior and its samples for each")  # fmt: skip
     parser.add_argument("--accelerator", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", default="32-true")
     arguments, arguments.options = parser.parse_known_args()
     if arguments.lengths and not arguments.in_context:
         parser.error("--lengths needs --in-context")
     arguments.tokenizers = arguments.tokenizers or arguments.out / "tokenizers"
-    train_tokenizers(arguments)
+    lines = {entry.name: entry for entry in entries(arguments)}
+    if unknown := set(arguments.only or ()) - set(lines):
+        parser.error(f"--only names no lines {sorted(unknown)}; there are {', '.join(lines)}")
+    wanted = [lines[name] for name in arguments.only or lines]
+    train_tokenizers(arguments, wanted)
     path = arguments.out / "results.json"
     found = json.loads(path.read_text()) if path.is_file() else []
-    results = {item["name"]: item for item in found}
-    for entry in entries(arguments):
-        if arguments.only and entry.name not in arguments.only:
-            continue
+    results = {(item["name"], item.get("seed", 0)): item for item in found}
+    for entry in wanted:
         shards = make_shards(arguments, entry, stop_of(arguments, entry))
-        trained = train(arguments, entry, shards)
-        judged = judge(arguments, entry) if arguments.count else {}
-        results[entry.name] = {**measure(arguments, entry, shards), **trained, **judged}
-        path.write_text(json.dumps(list(results.values()), indent=2) + "\n")
-        print(table(list(results.values()), arguments.sampling), flush=True)
+        for seed in arguments.seeds:
+            trained = train(arguments, entry, shards, seed)
+            judged = judge(arguments, entry, seed) if arguments.count else {}
+            measured = measure(arguments, entry, shards, seed)
+            results[entry.name, seed] = {**measured, **trained, **judged}
+            path.write_text(json.dumps(list(results.values()), indent=2) + "\n")
+            print(table(list(results.values()), arguments.sampling), flush=True)
 
 
 if __name__ == "__main__":
