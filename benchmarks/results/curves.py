@@ -38,7 +38,7 @@ def model_readings(
 def fixed_readings(name: str, model: Path) -> list[Reading]:
     """Give the ways in which a model of fixed depth is read."""
     plain = Reading(name, model, fixed_depth=True)
-    return [plain, plain._replace(name=f"{name}, priced codes", priced=True, tune="psnr", effort=1)]
+    return [plain, plain._replace(name=f"{name}, priced codes", priced=True, tune="psnr")]
 
 
 def thresholds_for(codec: Codec, images: Sequence[torch.Tensor], count: int) -> tuple[float, ...]:

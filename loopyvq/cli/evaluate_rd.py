@@ -147,11 +147,13 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
     """Give the curves to measure, and how many channels the models take."""
     from loopyvq.checkpoint import load_tokenizer
     from loopyvq.codec.importance import DEFAULT_TUNE
+    from loopyvq.codec.looking import USUAL_EFFORT
     from loopyvq.errors import ConfigError
     from loopyvq.evaluation.rd_systems import THRESHOLDS, Reading
 
     thresholds, readings, channels = tuple(arguments.thresholds or THRESHOLDS), [], set()
     tune = arguments.tune or DEFAULT_TUNE
+    effort = USUAL_EFFORT if arguments.effort is None else arguments.effort
     for name in ("tune", "effort"):
         if getattr(arguments, name) is not None and "in_context" not in arguments.stop:
             raise ConfigError(f"--{name} is for --stop in_context, which alone weighs errors")
@@ -174,7 +176,7 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
                     stop,
                     arguments.bound,
                     tune,
-                    effort=arguments.effort,
+                    effort=effort,
                 )
             )
     if len({reading.name for reading in readings}) < len(readings) or len(channels) > 1:

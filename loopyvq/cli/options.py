@@ -89,8 +89,7 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="with --stop in_context and no bound: look N times at the image as a reader will see "
-        "it, and choose its tokens anew: more time, and fewer bytes with models that gain from it "
-        "(default: 1 for photo-f8, else 0)",
+        "it, and choose its tokens anew: more time and fewer bytes (default: 1)",
     )
 
 

@@ -16,6 +16,7 @@ from loopyvq.checkpoint import load_tokenizer
 from loopyvq.codec.escape import distances
 from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.limits import ReadingLimits
+from loopyvq.codec.looking import USUAL_EFFORT
 from loopyvq.codec.painting import paint
 from loopyvq.codec.pixels import pixels_of, with_channels
 from loopyvq.codec.rate_control import Target, threshold_of_quality
@@ -28,7 +29,6 @@ from loopyvq.coding import Header, Tables, read_container
 from loopyvq.coding.header import MODEL_DIGITS
 from loopyvq.errors import BitstreamError, ConfigError
 from loopyvq.models import Tokenizer
-from loopyvq.pretrained import usual_effort
 
 __all__ = ["Codec", "DecodedSites", "Verified"]
 
@@ -58,7 +58,6 @@ class Codec:
         tokenizer: the model, in evaluation mode.
         tables: its entropy tables; files that use them need them to be read.
         limits: what a file may announce.
-        effort: how often an image is looked at where `compress` is not told.
 
     Raises:
         ConfigError: the model does not take images.
@@ -77,7 +76,6 @@ class Codec:
         tokenizer: Tokenizer,
         tables: Tables | None = None,
         limits: ReadingLimits | None = None,
-        effort: int = 0,
     ) -> None:
         paints = not getattr(tokenizer.config, "label_maps", False)
         if not paints or tokenizer.config.image_channels not in (1, 3) or tokenizer.training:
@@ -85,7 +83,6 @@ class Codec:
         self.tokenizer = tokenizer
         self.tables = tables
         self.limits = limits or ReadingLimits()
-        self.effort = effort
         self._plain = coding_identity(tokenizer, None)[:MODEL_DIGITS]
         self._with_tables = coding_identity(tokenizer, tables)[:MODEL_DIGITS]
 
@@ -109,7 +106,7 @@ class Codec:
         Raises:
             CheckpointError: the file cannot be read.
         """
-        return cls(load_tokenizer(path, device), load_tables(path), limits, usual_effort(path))
+        return cls(load_tokenizer(path, device), load_tables(path), limits)
 
     def compress(
         self,
@@ -144,9 +141,8 @@ class Codec:
             tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`; by default
                 ``balanced``. Only ``in_context`` weighs.
             effort: how often the image is looked at as a reader will see it, and its tokens chosen
-                anew: more time, and for models that are known to gain from it fewer bytes. By
-                default the codec's own: 1 for ``photo-f8``, 0 for others. Only ``in_context``
-                without a bound looks.
+                anew: more time and fewer bytes; by default once. Only ``in_context`` without a
+                bound looks.
 
         Returns:
             The bytes.
@@ -212,7 +208,7 @@ class Codec:
             pixels_of(image),
             mode,
             tune,
-            self.effort if effort is None else effort,
+            USUAL_EFFORT if effort is None else effort,
         )
 
     def decompress(

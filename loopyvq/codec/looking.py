@@ -12,7 +12,10 @@ from loopyvq.codec.weighing import Aim
 from loopyvq.coding import Tables
 from loopyvq.quantize import LoopQuantizer
 
-__all__ = ["Look", "looked_tokens"]
+__all__ = ["USUAL_EFFORT", "Look", "looked_tokens"]
+
+USUAL_EFFORT = 1
+"""Looks at an image where nobody says how many."""
 
 Look = Callable[[Float[Tensor, "h w d"], Int[Tensor, "h w"], float], Aim]
 """Decoded latents, lengths and threshold to what a second choice should aim for."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.bound import Bounded, bounded_tokens
 from loopyvq.codec.importance import DEFAULT_TUNE, site_importance
-from loopyvq.codec.looking import looked_tokens
+from loopyvq.codec.looking import USUAL_EFFORT, looked_tokens
 from loopyvq.codec.painting import paint
 from loopyvq.codec.pixels import with_channels
 from loopyvq.codec.quality import measure_quality
@@ -61,7 +61,7 @@ class ImageWriter:
         pixels: UInt8[Tensor, "c H W"],
         mode: str,
         tune: str = DEFAULT_TUNE,
-        effort: int = 0,
+        effort: int = USUAL_EFFORT,
     ) -> None:
         if effort < 0:
             raise ConfigError(f"effort must be 0 or more, got {effort}")

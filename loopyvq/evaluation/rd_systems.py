@@ -10,6 +10,7 @@ from torch import Tensor
 
 from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE
+from loopyvq.codec.looking import USUAL_EFFORT
 from loopyvq.codec.token_pieces import payloads_of
 from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.codec.writer import ImageWriter
@@ -23,8 +24,6 @@ THRESHOLDS = (1.2, 0.74, 0.5, 0.36, 0.27, 0.2, 0.15, 0.1, 0.07, 0.045)
 """From the coarsest images to the finest that a small model reaches."""
 # Price of a bit at fixed depth, as a share of the mean squared error: the best of .01, .02, .05.
 _BIT_PRICE = 0.02
-# How far codes follow a new aim there: the best of .15, .25, .5 and 1, and 1 is worse than none.
-_SHARE_OF_AIM = 0.15
 
 
 class Reading(NamedTuple):
@@ -40,8 +39,7 @@ class Reading(NamedTuple):
         tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`.
         priced: at fixed depth, whether codes are chosen by what they cost in context, which gives
             it what ``in_context`` gives a variable length.
-        effort: where codes are chosen in context, how often the image is looked at meanwhile;
-            None: as the model's codec does.
+        effort: where codes are chosen in context, how often the image is looked at meanwhile.
     """
 
     name: str
@@ -52,7 +50,7 @@ class Reading(NamedTuple):
     bound: bool = False
     tune: str = DEFAULT_TUNE
     priced: bool = False
-    effort: int | None = None
+    effort: int = USUAL_EFFORT
 
 
 def files_of(
@@ -71,10 +69,9 @@ def files_of(
     Raises:
         ConfigError: the model has no such stop rule, or no tables to take prices from.
     """
-    effort = codec.effort if reading.effort is None else reading.effort
-    writer = codec.writer(image, tune=reading.tune, effort=effort)
+    writer = codec.writer(image, tune=reading.tune, effort=reading.effort)
     if reading.fixed_depth and reading.priced:
-        yield from _priced_files(codec, writer, effort)
+        yield from _priced_files(codec, writer, reading.effort)
         return
     if reading.fixed_depth:
         header, chunks = read_container(writer.write(0.0, "threshold", False).data)
@@ -100,8 +97,6 @@ def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tu
         for _ in range(max(effort, 1)):
             if effort:
                 aim = writer.aim_from(quantizer.decode(found), found.lengths, cue)
-                there = writer.latents + _SHARE_OF_AIM * (aim.latents - writer.latents)
-                aim = aim._replace(latents=there)
             found = weighed_tokens(
                 quantizer, writer.latents, tables, start, price, may_stop=False, aim=aim
             )

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-__all__ = ["DEFAULT_MODEL", "PRETRAINED", "Pretrained", "pretrained_file", "usual_effort"]
+__all__ = ["DEFAULT_MODEL", "PRETRAINED", "Pretrained", "pretrained_file"]
 
 _FOLDER = Path(__file__).parent
 DEFAULT_MODEL = "photo-f8"
@@ -19,15 +19,12 @@ class Pretrained(NamedTuple):
         data: what it was trained on, and the licence of that.
         trained_samples: those photographs of `loopyvq.data.samples`, without the endings of their
             names, that it was trained on as well.
-        effort: how often `loopyvq.codec.Codec.compress` looks at an image, if not told; more than
-            0 only where that was measured to pay.
     """
 
     name: str
     summary: str
     data: str
     trained_samples: tuple[str, ...] = ()
-    effort: int = 0
 
     @property
     def weights(self) -> Path:
@@ -47,7 +44,6 @@ PRETRAINED = {
             "photo-f8",
             "photographs, one site per 8 x 8 pixels, 0.6 M parameters",
             "Caltech-101 (CC BY 4.0)",
-            effort=1,
         ),
         Pretrained(
             "small-f4",
@@ -77,16 +73,3 @@ def pretrained_file(name: str | Path) -> Path | None:
     """
     found = PRETRAINED.get(str(name))
     return None if found is None or Path(name).exists() else found.weights
-
-
-def usual_effort(name: str | Path) -> int:
-    """Tell how often an image is looked at where nobody says.
-
-    Args:
-        name: of a model that comes with the package, or the path of any model.
-
-    Returns:
-        Its effort; 0 for models of others.
-    """
-    file = pretrained_file(name) or Path(name)
-    return next((model.effort for model in PRETRAINED.values() if model.weights == file), 0)
