@@ -94,28 +94,28 @@ class Entry:
 
 
 def entries(arguments: argparse.Namespace) -> list[Entry]:
-    length, tune = arguments.length, arguments.tune
+    length, tune, short = arguments.length, arguments.tune, arguments.short
     depth = max(1, round(length))
     fixed = f"fixed_depth_{depth}"
     usual = [
         Entry(fixed, "fixed_depth", depth=depth),
         Entry("plain_vq", "plain_vq", depth=1),
         Entry(f"loop_like_{fixed}", "loop", like=fixed),
-        Entry("loop_like_plain_vq", "loop_short", like="plain_vq"),
+        Entry("loop_like_plain_vq", short, like="plain_vq"),
         Entry(f"loop_mse_of_{fixed}", "loop", like=fixed, pooled=True),
-        Entry("loop_mse_of_plain_vq", "loop_short", like="plain_vq", pooled=True),
+        Entry("loop_mse_of_plain_vq", short, like="plain_vq", pooled=True),
         Entry(f"loop_{length:g}", "loop", length=length),
-        Entry("loop_1", "loop_short", length=1.0),
+        Entry("loop_1", short, length=1.0),
     ]
     weighed = [
         Entry(f"{fixed}_in_context", "fixed_depth", depth=depth, in_context=True),
         Entry("plain_vq_in_context", "plain_vq", depth=1, in_context=True),
         Entry(f"loop_like_{fixed}_in_context", "loop", like=fixed, in_context=True),
-        Entry("loop_like_plain_vq_in_context", "loop_short", like="plain_vq", in_context=True),
+        Entry("loop_like_plain_vq_in_context", short, like="plain_vq", in_context=True),
         Entry(f"loop_mse_of_{fixed}_in_context", "loop", like=fixed, pooled=True, in_context=True),
         Entry(
             "loop_mse_of_plain_vq_in_context",
-            "loop_short",
+            short,
             like="plain_vq",
             pooled=True,
             in_context=True,
@@ -124,7 +124,7 @@ def entries(arguments: argparse.Namespace) -> list[Entry]:
     lengths = [
         Entry(
             f"loop_{mean:g}_in_context_{tune}",
-            "loop" if mean > 1.5 else "loop_short",
+            "loop" if mean > 1.5 else short,
             length=mean,
             in_context=True,
             tune=tune,
@@ -344,6 +344,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="images to draw; 0: none")
     parser.add_argument("--sampling", nargs="+", default=WAYS, metavar="OPTIONS",
                         help="ways to draw, each one word")  # fmt: skip
+    parser.add_argument("--short", default="loop_short", choices=("loop", "loop_short"),
+                        help="which loop is compared with plain VQ")  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these lines")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N",
                         help="a prior and its samples for each")  # fmt: skip

@@ -88,6 +88,29 @@ def test_nothing_is_learned_where_the_image_does_not_answer(tokenizer, chosen):
     assert aim.metric is None
 
 
+@pytest.mark.parametrize(("reached", "share"), [(40, 1.0), (80, 0.125), (20, 1.0), (-40, 0.0)])
+def test_steps_that_go_too_far_together_are_cut(tokenizer, chosen, monkeypatch, reached, share):
+    image, latents, z_q, lengths = chosen
+    image = image.clamp(60, 190)
+    alone = aim_again(tokenizer, image, latents, z_q, lengths, 0.5, "psnr")
+    painted = [image - 40, image - 40 + reached]  # what is wanted is 40 levels more
+
+    def paint(*_):
+        return painted.pop(0)
+
+    monkeypatch.setattr("loopyvq.codec.aiming.paint_in_tiles", paint)
+    cut = aim_again(tokenizer, image, latents, z_q, lengths, 0.5, "psnr")
+    assert not painted
+    way, others = cut.latents - latents, alone.latents - latents
+    if share == 0:
+        assert way.abs().max() == 0
+    else:
+        painted = [image - 40, image]
+        whole = aim_again(tokenizer, image, latents, z_q, lengths, 0.5, "psnr").latents - latents
+        assert torch.allclose(way, share * whole, rtol=1e-4, atol=1e-6)
+        assert 0 < others.norm() < whole.norm()
+
+
 @pytest.mark.parametrize("size", [(1, 1), (8, 300), (30, 12)])
 def test_small_images(tokenizer, size):
     image = make_image(*size)
