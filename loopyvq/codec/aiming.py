@@ -30,7 +30,7 @@ __all__ = ["aim_again"]
 _STRUCTURE: Mapping[str, float] = MappingProxyType({"psnr": 0.0, "balanced": 0.3, "ms_ssim": 0.6})
 # Entries of which the image shows less than this share of what it shows of others weigh as much.
 _LEAST_WEIGHT = 0.6
-# Of how far steps of all sites together should go: the best of five models lie near it.
+# Power of the best common length of all steps: the best shares of five models lie near it.
 _CAUTION = 3
 
 
