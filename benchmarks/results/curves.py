@@ -38,7 +38,8 @@ def model_readings(
 def fixed_readings(name: str, model: Path) -> list[Reading]:
     """Give the ways in which a model of fixed depth is read."""
     plain = Reading(name, model, fixed_depth=True)
-    return [plain, plain._replace(name=f"{name}, priced codes", priced=True, tune="psnr")]
+    priced = plain._replace(name=f"{name}, priced codes", priced=True, tune="psnr")
+    return [plain, priced, priced._replace(name=f"{priced.name} --tune ms_ssim", tune="ms_ssim")]
 
 
 def thresholds_for(codec: Codec, images: Sequence[torch.Tensor], count: int) -> tuple[float, ...]:
