@@ -18,6 +18,7 @@ from loopyvq.losses.rate import gaussian_rate_bits
 from loopyvq.metrics.codebook import measure_usage, spread_of_energies
 from loopyvq.metrics.rate import estimate_rate
 from loopyvq.models import Reconstruction, Tokenizer, TokenizerConfig
+from loopyvq.ops.similarity import WINDOW_SIZE
 from loopyvq.pictures import length_map, sheet
 from loopyvq.training.budget import BudgetConfig, draw_budget, fixed_budget
 from loopyvq.training.loop import RunConfig
@@ -85,6 +86,11 @@ class TokenizerTrainingConfig:
             raise ConfigError(f"cue_dropout must be within [0, 1], got {self.cue_dropout}")
         if self.num_validation < 0:
             raise ConfigError(f"num_validation must be 0 or more, got {self.num_validation}")
+        if self.loss.ms_ssim_weight and self.crop.size < WINDOW_SIZE:
+            raise ConfigError(
+                f"loss.ms_ssim_weight needs a crop.size of at least {WINDOW_SIZE}, "
+                f"got {self.crop.size}"
+            )
 
 
 class Losses(NamedTuple):

@@ -105,3 +105,10 @@ def test_nothing_held_out_is_nothing_to_validate():
 def test_values_out_of_range_are_refused(words):
     with pytest.raises(ConfigError):
         tiny_training(*words)
+
+
+def test_structural_similarity_needs_crops_of_a_window():
+    words = "--loss.ms_ssim_weight", "1", "--crop.size"
+    with pytest.raises(ConfigError, match=r"crop\.size of at least 11, got 8"):
+        tiny_training(*words, "8")
+    assert tiny_training(*words, "16").loss.ms_ssim_weight == 1
