@@ -81,6 +81,13 @@ def test_seeds_become_means_and_ranges(compare):
     assert compare.run_name(compare.Entry("loop", "loop"), 2) == "loop_seed_2"
 
 
+def test_every_row_of_the_table_is_as_wide_as_its_head(compare):
+    judged = {**result("plain", 0, 0.25), "tokens_frechet": 2.0, "frechet": 3.0}
+    for results, cells in (([result("loop", 0, 0.2)], 7), ([result("loop", 0, 0.2), judged], 9)):
+        rows = compare.table(results, [""]).splitlines()
+        assert {row.count("|") - 1 for row in rows} == {cells}
+
+
 def test_unknown_lines_are_refused(compare, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--data", "x", "--only", "loop_7"])
     with pytest.raises(SystemExit):

@@ -289,8 +289,9 @@ def judge(arguments: argparse.Namespace, entry: Entry, seed: int) -> dict[str, f
 def table(results: list[dict], ways: list[str]) -> str:
     """Write one line for each kind of tokens: means over seeds, and what the draws range over."""
     heads = ["tokens", "per site", "mean PSNR", "pooled PSNR", "bits per pixel",
-             "of them lengths", "steps", "Frechet of tokens alone",
-             *(f"of samples {way}".strip() for way in ways)]  # fmt: skip
+             "of them lengths", "steps"]  # fmt: skip
+    if judged := any("tokens_frechet" in item for item in results):
+        heads += ["Frechet of tokens alone", *(f"of samples {way}".strip() for way in ways)]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
     for name in dict.fromkeys(item["name"] for item in results):
         some = [item for item in results if item["name"] == name]
@@ -301,6 +302,8 @@ def table(results: list[dict], ways: list[str]) -> str:
         if "tokens_frechet" in first:
             keys = [f"frechet {way}".strip() for way in ways]
             cells += [f"{first['tokens_frechet']:.2f}", *(spread(some, key, 2) for key in keys)]
+        elif judged:
+            cells += [""] * (1 + len(ways))
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
