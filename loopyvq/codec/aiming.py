@@ -1,37 +1,39 @@
 """Analysis by synthesis: the encoder looks at what a reader will see, and aims again.
 
     tokens --decoder--> pixels - image --gradient--> where each latent should have been
-                                                     and how much each of its entries matters
+                                                     and how much each entry and each site matters
 
 Latents are where the encoder's network puts them, not where they serve the decoder best once they
 are quantized: neighbours' errors add up or cancel, and some entries hardly show. How much of a new
 aim may be followed differs from model to model and from image to image, so it is tried.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
+import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from loopyvq.codec.importance import contrast_weights
+from loopyvq.codec.importance import TUNES, contrast_weights
 from loopyvq.codec.tiles import TILE_SITES, decoder_reach, paint_in_tiles, tiles
 from loopyvq.codec.weighing import Aim
 from loopyvq.data import to_float
-from loopyvq.losses import ms_ssim, scale_weights_for
 from loopyvq.models import Tokenizer
-from loopyvq.ops.similarity import WINDOW_SIZE
+from loopyvq.ops.similarity import WINDOW_SIZE, scale_weights_for, similarity_and_contrast
 
 __all__ = ["aim_again"]
 
 # Of the way to more structural similarity, for all of the way to less squared error.
-_STRUCTURE: Mapping[str, float] = MappingProxyType({"psnr": 0.0, "balanced": 0.3, "ms_ssim": 0.6})
+_STRUCTURE = 0.6
 # Entries of which the image shows less than this share of what it shows of others weigh as much.
 _LEAST_WEIGHT = 0.6
 # Power of the best common length of all steps: the best shares of five models lie near it.
 _CAUTION = 3
+_SMALLEST_CONTRAST = 1e-6  # a power of 0 has no slope
+# How far importance follows what the image shows, away from what the contrast made expect.
+_TRUST = 0.6
+_AROUND = 3  # sites
+_LEAST_SHOWN = 0.02  # of the mean: elsewhere noise decides
 
 
 def aim_again(
@@ -42,6 +44,7 @@ def aim_again(
     lengths: Int[Tensor, "h w"],
     threshold: float,
     tune: str,
+    importance: Float[np.ndarray, "h w"] | None = None,
     side: int = TILE_SITES,
 ) -> Aim:
     """Find where tokens should lead, from what a first choice of them looks like.
@@ -54,38 +57,40 @@ def aim_again(
         lengths: its tokens per site.
         threshold: the file's, a cue for the decoder.
         tune: what errors are weighed for, one of `TUNES`.
+        importance: how much a squared error at each site weighed before the look.
         side: rows and columns of a tile, in sites.
 
     Returns:
-        Latents to aim for, and how much each entry weighs; those of the encoder, all alike, where
-        there is nothing to learn from the image.
+        Latents to aim for, how much each entry weighs, and how much each site; those of the
+        encoder, all alike, and as before where there is nothing to learn from the image.
 
     References:
         Atal and Remde, "A new model of LPC excitation for producing natural-sounding speech at low
         bit rates", 1982, https://doi.org/10.1109/ICASSP.1982.1171649
     """
-    similar = _STRUCTURE[tune] if min(pixels.shape[1:]) >= WINDOW_SIZE else 0.0
+    similar = TUNES[tune] / max(TUNES.values()) if min(pixels.shape[1:]) >= WINDOW_SIZE else 0.0
     squared, structure = _gradients(
         tokenizer, pixels, z_q, lengths, threshold, side, structure=similar > 0
     )
     left = latents - z_q
-    answers = (squared * left).sum(dim=(0, 1)) / left.square().sum(dim=(0, 1))
+    answers = _answers(squared, left)
     usual = answers.nanmedian()
     if not usual > 0:
-        return Aim(latents, None)
+        return Aim(latents)
     metric = (answers / usual).nan_to_num(1.0).clamp(_LEAST_WEIGHT, 1.0)
     step = squared / (usual * metric)
     way = step - left
     if similar > 0:
         weights = contrast_weights(pixels, tokenizer.config.downsampling).float()
-        way += similar * _step_to(structure / weights.unsqueeze(-1), left)
+        way += _STRUCTURE * similar * _step_to(structure / weights.unsqueeze(-1), left)
+        importance = _as_shown(importance, left, (squared, structure), similar)
     size = (int(pixels.shape[1]), int(pixels.shape[2]))
     before, after = (
         to_float(paint_in_tiles(tokenizer, end, lengths, threshold, size, side))
         for end in (z_q, z_q + step)
     )
     share = _best_length(to_float(pixels), before, after) ** _CAUTION
-    return Aim(latents + share * way, metric.double().numpy())
+    return Aim(latents + share * way, metric.double().numpy(), importance)
 
 
 def _best_length(
@@ -142,26 +147,70 @@ def _gradients(
 def _similarity(
     seen: Float[Tensor, "b c H W"], meant: Float[Tensor, "b c H W"]
 ) -> Float[Tensor, "b"]:
-    """Measure MS-SSIM but for its finest scale, which counts for 4 % and takes three quarters."""
-    weights = scale_weights_for(min(meant.shape[2:]))
-    pair = seen.clamp(-1, 1), meant
-    if len(weights) > 1:
-        pair, weights = (F.avg_pool2d(pair[0], 2), F.avg_pool2d(pair[1], 2)), weights[1:]
-    return ms_ssim(*pair, 2.0, weights)
+    """Measure MS-SSIM but for its finest scale and for brightness.
+
+    The finest scale counts for 4 % and takes three quarters of the time. Brightness, of each
+    channel, is left to the squared error: in places of much contrast its slope, divided by what
+    errors of structure count there, asks for far too much and tints them.
+    """
+    weights, product = scale_weights_for(min(meant.shape[2:])), seen.new_ones(len(seen))
+    image, reference = seen.clamp(-1, 1), meant
+    for scale, weight in enumerate(weights):
+        if scale > 0:
+            image, reference = F.avg_pool2d(image, 2), F.avg_pool2d(reference, 2)
+        if scale > 0 or len(weights) == 1:
+            _, contrast = similarity_and_contrast(image, reference, 2.0)
+            product = product * contrast.clamp(min=_SMALLEST_CONTRAST).pow(weight)
+    return product
+
+
+def _as_shown(
+    importance: Float[np.ndarray, "h w"] | None,
+    left: Float[Tensor, "h w d"],
+    slopes: tuple[Float[Tensor, "h w d"], Float[Tensor, "h w d"]],
+    similar: float,
+) -> Float[np.ndarray, "h w"]:
+    """Weigh sites by what the image shows of their errors, in squares and in structure.
+
+    What a site's error costs in structure is not only a matter of the contrast around: it is more
+    where much of the structure is lost already, and less where neighbours' errors hide it.
+    """
+    expected = np.zeros(left.shape[:2]) if importance is None else np.log(importance)
+    errors = _around(left.square().sum(dim=-1))
+    shown = torch.zeros(left.shape[:2], dtype=torch.float64)
+    for slope, share in zip(slopes, (1 - similar, similar), strict=True):
+        answers = (_around((slope * left).sum(dim=-1)) / errors).nan_to_num(0.0).double()
+        least = _LEAST_SHOWN * answers.clamp(min=0).mean().clamp(min=1e-300)
+        shown += share * answers.clamp(min=least).log()
+    change = (shown - shown.mean()).numpy() - (expected - expected.mean())
+    return np.exp(expected + _TRUST * change)
+
+
+def _around(plane: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
+    """Average over neighbouring sites."""
+    reach = _AROUND // 2
+    padded = F.pad(plane[None, None], (reach, reach, reach, reach), mode="replicate")
+    return F.avg_pool2d(padded, _AROUND, 1)[0, 0]
 
 
 def _in_pixels(sites: slice, factor: int) -> slice:
     return slice(sites.start * factor, sites.stop * factor)
 
 
+def _answers(slopes: Float[Tensor, "h w d"], left: Float[Tensor, "h w d"]) -> Float[Tensor, " d"]:
+    """Tell how much of an error of each entry the image shows; NaN where there is none."""
+    return (slopes * left).sum(dim=(0, 1)) / left.square().sum(dim=(0, 1))
+
+
 def _step_to(
     slopes: Float[Tensor, "h w d"], left: Float[Tensor, "h w d"]
 ) -> Float[Tensor, "h w d"]:
-    """Scale slopes to what is left, and go no further from a site's latent than that."""
-    answers = (slopes * left).sum(dim=(0, 1)) / left.square().sum(dim=(0, 1))
+    """Tell how far from latents slopes lead, no further than what is left, where they show it."""
+    answers = _answers(slopes, left)
     usual = answers.nanmedian()
     if not usual > 0:
         return torch.zeros_like(left)
-    step = slopes / usual - left
+    shown = (answers / usual).nan_to_num(1.0).clamp(0.0, 1.0)
+    step = slopes / usual - shown * left
     limit = left.norm(dim=-1, keepdim=True)
     return step * (limit / step.norm(dim=-1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)

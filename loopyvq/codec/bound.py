@@ -106,7 +106,7 @@ def bounded_tokens(
         importance: how much a squared error weighs at each site, above 0, where ``in_context``
             weighs it; by default all weigh the same.
         aim: where ``in_context`` leads; by default to the latents, all entries alike. What is
-            promised and measured is about the latents.
+            promised and measured is about the latents. Its importance goes before the other.
 
     Returns:
         The tokens, and the latents as a reader gets them.
@@ -125,6 +125,8 @@ def bounded_tokens(
     with _stopping_by(quantizer, stop, min_length):
         tokens = quantizer.encode(z_e, limit)
     if stop == "in_context":
+        if aim is not None and aim.importance is not None:
+            importance = aim.importance
         prices = price_of_bit(limit) / (np.ones(shape[:2]) if importance is None else importance)
         tokens = _weigh(quantizer, z_e, prices, tokens, min_length, tables, aim)
     decoded = _decode(quantizer, tokens)

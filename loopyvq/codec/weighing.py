@@ -37,10 +37,12 @@ class Aim(NamedTuple):
     Attributes:
         latents: what to come close to.
         metric: how much a squared error of each entry weighs, above 0; None: all alike.
+        importance: how much a squared error at each site weighs, above 0; None: as was told.
     """
 
     latents: Float[Tensor, "h w d"]
-    metric: Float[np.ndarray, " d"] | None
+    metric: Float[np.ndarray, " d"] | None = None
+    importance: Float[np.ndarray, "h w"] | None = None
 
 
 def price_of_bit(threshold: float) -> float:
@@ -162,7 +164,7 @@ def weighed_tokens(
         Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989,
         https://doi.org/10.1109/29.17498
     """
-    goal, metric = aim or Aim(latents, None)
+    goal, metric, _ = aim or Aim(latents)
     left = (goal.double().cpu() / float(quantizer.sigma)).numpy().copy()
     codebook = quantizer.codebook.weight.double().cpu().numpy()
     gains = quantizer.gains().double().cpu().numpy()

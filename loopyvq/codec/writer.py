@@ -116,10 +116,11 @@ class ImageWriter:
             threshold: the file's, a cue for the decoder.
 
         Returns:
-            Where a second choice should lead.
+            Where a second choice should lead, and what counts there.
         """
         where = z_q.cpu(), lengths.cpu(), threshold
-        return aim_again(self._tokenizer, self._seen, self.latents, *where, self._tune)
+        told = self._tune, self.importance
+        return aim_again(self._tokenizer, self._seen, self.latents, *where, *told)
 
     def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:
         """Search for the file that meets a target.

@@ -12,7 +12,7 @@ from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.looking import USUAL_EFFORT
 from loopyvq.codec.token_pieces import payloads_of
-from loopyvq.codec.weighing import weighed_tokens
+from loopyvq.codec.weighing import Aim, weighed_tokens
 from loopyvq.codec.writer import ImageWriter
 from loopyvq.coding import Chunk, read_container, write_container
 from loopyvq.errors import ConfigError
@@ -92,13 +92,15 @@ def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tu
     for turns in range(1, quantizer.max_depth + 1):
         start = quantizer.encode(writer.latents, 0.0, turns)
         error = (writer.latents - quantizer.decode(start)) / quantizer.sigma
-        price = _BIT_PRICE * float(error.square().sum(dim=-1).mean()) / writer.importance
-        cue, found, aim = _cue(quantizer, turns), start, None
+        price = _BIT_PRICE * float(error.square().sum(dim=-1).mean())
+        cue, found, aim = _cue(quantizer, turns), start, Aim(writer.latents)
         for _ in range(max(effort, 1)):
             if effort:
                 aim = writer.aim_from(quantizer.decode(found), found.lengths, cue)
+            importance = writer.importance if aim.importance is None else aim.importance
+            prices = price / importance
             found = weighed_tokens(
-                quantizer, writer.latents, tables, start, price, may_stop=False, aim=aim
+                quantizer, writer.latents, tables, start, prices, may_stop=False, aim=aim
             )
         payloads = payloads_of(found, quantizer.codebook_size, "context", tables)
         chunks = [Chunk("tokens", payload) for payload in payloads]

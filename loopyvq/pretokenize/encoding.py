@@ -131,7 +131,7 @@ def _in_context(
         quantizer,
         latent,
         stop.threshold,
-        partial(aim_again, tokenizer, pixels, latent.cpu(), tune=stop.tune),
+        partial(aim_again, tokenizer, pixels, latent.cpu(), tune=stop.tune, importance=importance),
         stop.effort,
         min_length=quantizer.min_length,
         tables=tables,

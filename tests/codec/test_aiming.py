@@ -58,6 +58,41 @@ def test_structure_leads_to_more_similarity(tokenizer, chosen):
     assert found["psnr"] < found["balanced"] < found["ms_ssim"]
 
 
+def test_structure_leaves_brightness_to_the_squared_error(tokenizer, chosen):
+    image, latents, z_q, lengths = chosen
+    darker = image // 2
+    ends = [
+        aim_again(tokenizer, darker, latents, z_q, lengths, 0.5, tune).latents
+        for tune in ("psnr", "ms_ssim")
+    ]
+    squares, both = (seen(tokenizer, end, lengths, image) for end in ends)
+    change = (both - squares)[0]
+    assert change.std() > 0.001
+    assert (change.mean(dim=(1, 2)).abs() < 0.1 * change.std(dim=(1, 2))).all()
+
+
+def test_a_site_weighs_more_where_its_structure_is_lost(tokenizer):
+    image = make_image(8 * 12, 8 * 16)
+    latents = latents_in_tiles(tokenizer, image)
+    kept = torch.full((12, 16, 1), 0.9)
+    kept[:, 8:] = 0.3
+    lengths = torch.ones(12, 16, dtype=torch.long)
+    before = np.full((12, 16), 2.0)
+    found = {
+        tune: aim_again(
+            tokenizer, image, latents, kept * latents, lengths, 0.5, tune, before
+        ).importance
+        for tune in ("psnr", "balanced", "ms_ssim")
+    }
+    assert (found["psnr"] == 2).all()
+    for tune in ("balanced", "ms_ssim"):
+        assert found[tune].min() > 0
+        assert np.log(found[tune]).mean() == pytest.approx(np.log(2))  # who pays, not how much
+    gains = [found[tune][:, 9:].mean() / found[tune][:, :7].mean() for tune in found]
+    assert gains[0] == 1
+    assert min(gains[1:]) > 2
+
+
 def test_the_metric_says_what_the_image_shows_least(tokenizer, chosen):
     image, latents, z_q, lengths = chosen
     metric = aim_again(tokenizer, image, latents, z_q, lengths, 0.5, "psnr").metric
@@ -86,6 +121,7 @@ def test_nothing_is_learned_where_the_image_does_not_answer(tokenizer, chosen):
     aim = aim_again(tokenizer, image, latents, latents, lengths, 0.5, "ms_ssim")
     assert aim.latents.equal(latents)
     assert aim.metric is None
+    assert aim.importance is None
 
 
 @pytest.mark.parametrize(("reached", "share"), [(40, 1.0), (80, 0.125), (20, 1.0), (-40, 0.0)])

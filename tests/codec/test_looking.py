@@ -21,14 +21,14 @@ def test_a_look_is_at_what_a_reader_gets_and_the_choice_follows_it(asked):
 
     def look(z_q, lengths, threshold):
         seen.append((z_q, lengths, threshold))
-        return Aim(0.5 * latents, None)
+        return Aim(0.5 * latents)
 
     found = looked_tokens(quantizer, latents, 0.3, look, 2, tables=tables)
     first = bounded_tokens(quantizer, latents, 0.3, "rate_distortion", False)
     assert torch.equal(seen[0][0], torch.from_numpy(first.z_q))
     assert torch.equal(seen[0][1], first.tokens.lengths)
     assert [threshold for *_, threshold in seen] == [first.threshold] * 2
-    half = Aim(0.5 * latents, None)
+    half = Aim(0.5 * latents)
     expected = bounded_tokens(
         quantizer, latents, 0.3, "in_context", False, tables=tables, aim=half
     ).tokens
@@ -46,3 +46,26 @@ def test_without_a_look_tokens_lead_to_the_latents(asked):
     found = looked_tokens(quantizer, latents, 0.3, look, 0, tables=tables).tokens
     expected = bounded_tokens(quantizer, latents, 0.3, "in_context", False, tables=tables).tokens
     assert torch.equal(found.codes, expected.codes)
+
+
+def test_what_a_look_finds_important_goes_before_what_was_expected(asked):
+    quantizer, latents, tables = asked
+    expected, shown = torch.rand(2, *latents.shape[:2], dtype=torch.float64).add(0.1).numpy()
+    found = [
+        looked_tokens(
+            quantizer,
+            latents,
+            0.3,
+            lambda *_, told=told: Aim(latents, importance=told),
+            1,
+            tables=tables,
+            importance=expected,
+        ).tokens
+        for told in (None, shown)
+    ]
+    for tokens, importance in zip(found, (expected, shown), strict=True):
+        alone = bounded_tokens(
+            quantizer, latents, 0.3, "in_context", False, tables=tables, importance=importance
+        ).tokens
+        assert torch.equal(tokens.codes, alone.codes)
+    assert not torch.equal(found[0].codes, found[1].codes)
