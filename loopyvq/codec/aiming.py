@@ -14,7 +14,7 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from loopyvq.codec.importance import TUNES, contrast_weights
+from loopyvq.codec.importance import TUNES, contrast_weights, importance_as_shown
 from loopyvq.codec.tiles import TILE_SITES, decoder_reach, paint_in_tiles, tiles
 from loopyvq.codec.weighing import Aim
 from loopyvq.data import to_float
@@ -30,10 +30,6 @@ _LEAST_WEIGHT = 0.6
 # Power of the best common length of all steps: the best shares of five models lie near it.
 _CAUTION = 3
 _SMALLEST_CONTRAST = 1e-6  # a power of 0 has no slope
-# How far importance follows what the image shows, away from what the contrast made expect.
-_TRUST = 0.6
-_AROUND = 3  # sites
-_LEAST_SHOWN = 0.02  # of the mean: elsewhere noise decides
 
 
 def aim_again(
@@ -83,7 +79,9 @@ def aim_again(
     if similar > 0:
         weights = contrast_weights(pixels, tokenizer.config.downsampling).float()
         way += _STRUCTURE * similar * _step_to(structure / weights.unsqueeze(-1), left)
-        importance = _as_shown(importance, left, (squared, structure), similar)
+        errors = left.square().sum(dim=-1)
+        shown = [(slopes * left).sum(dim=-1) for slopes in (squared, structure)]
+        importance = importance_as_shown(importance, errors, shown, (1 - similar, similar))
     size = (int(pixels.shape[1]), int(pixels.shape[2]))
     before, after = (
         to_float(paint_in_tiles(tokenizer, end, lengths, threshold, size, side))
@@ -162,35 +160,6 @@ def _similarity(
             _, contrast = similarity_and_contrast(image, reference, 2.0)
             product = product * contrast.clamp(min=_SMALLEST_CONTRAST).pow(weight)
     return product
-
-
-def _as_shown(
-    importance: Float[np.ndarray, "h w"] | None,
-    left: Float[Tensor, "h w d"],
-    slopes: tuple[Float[Tensor, "h w d"], Float[Tensor, "h w d"]],
-    similar: float,
-) -> Float[np.ndarray, "h w"]:
-    """Weigh sites by what the image shows of their errors, in squares and in structure.
-
-    What a site's error costs in structure is not only a matter of the contrast around: it is more
-    where much of the structure is lost already, and less where neighbours' errors hide it.
-    """
-    expected = np.zeros(left.shape[:2]) if importance is None else np.log(importance)
-    errors = _around(left.square().sum(dim=-1))
-    shown = torch.zeros(left.shape[:2], dtype=torch.float64)
-    for slope, share in zip(slopes, (1 - similar, similar), strict=True):
-        answers = (_around((slope * left).sum(dim=-1)) / errors).nan_to_num(0.0).double()
-        least = _LEAST_SHOWN * answers.clamp(min=0).mean().clamp(min=1e-300)
-        shown += share * answers.clamp(min=least).log()
-    change = (shown - shown.mean()).numpy() - (expected - expected.mean())
-    return np.exp(expected + _TRUST * change)
-
-
-def _around(plane: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
-    """Average over neighbouring sites."""
-    reach = _AROUND // 2
-    padded = F.pad(plane[None, None], (reach, reach, reach, reach), mode="replicate")
-    return F.avg_pool2d(padded, _AROUND, 1)[0, 0]
 
 
 def _in_pixels(sites: slice, factor: int) -> slice:

@@ -2,10 +2,11 @@
 
 Structural similarity divides errors by the contrast around them, so the same squared error is seen
 in a flat sky and lost in foliage. Weighing sites in between, by a power of that contrast, is what
-video encoders call adaptive quantization.
+video encoders call adaptive quantization. It is a guess, made before anything is encoded; a first
+choice of tokens shows what errors really cost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch.nn import functional as F
 from loopyvq.codec.pixels import to_grey
 from loopyvq.errors import ConfigError
 
-__all__ = ["DEFAULT_TUNE", "TUNES", "contrast_weights", "site_importance"]
+__all__ = ["DEFAULT_TUNE", "TUNES", "contrast_weights", "importance_as_shown", "site_importance"]
 
 TUNES: Mapping[str, float] = MappingProxyType({"psnr": 0.0, "balanced": 0.25, "ms_ssim": 0.5})
 """What can be tuned for, and the power of the contrast: 0 weighs all sites alike."""
@@ -26,6 +27,11 @@ DEFAULT_TUNE = "balanced"
 _WINDOW = 25  # pixels
 _STABILISER = (0.03 * 255) ** 2  # of structural similarity, for flat places
 _USUAL_CONTRAST = 20.0  # levels; root mean square
+
+# How far importance follows what the image shows, away from the guess.
+_TRUST = 0.6
+_NEIGHBOURS = 3  # sites on a side
+_LEAST_SHOWN = 0.02  # of the mean: below, noise decides
 
 
 def site_importance(
@@ -84,6 +90,50 @@ def contrast_weights(pixels: UInt8[Tensor, "c H W"], factor: int) -> Float[Tenso
     contrast = (square - mean.square()).clamp(min=0)
     weights = 1 / (2 * contrast + _STABILISER)
     return F.avg_pool2d(weights, factor, ceil_mode=True)[0, 0]
+
+
+def importance_as_shown(
+    importance: Float[np.ndarray, "h w"] | None,
+    errors: Float[Tensor, "h w"],
+    shown: Sequence[Float[Tensor, "h w"]],
+    shares: Sequence[float],
+) -> Float[np.ndarray, "h w"]:
+    """Correct the weights of sites by what their errors turned out to cost.
+
+    What a site's error costs in structure is not only a matter of the contrast around: it is more
+    where much of the structure is lost already, and less where neighbours' errors hide it.
+
+    Args:
+        importance: the guess; None: all alike.
+        errors: the squared error of each site.
+        shown: what it costs, in one or more measures, in any unit.
+        shares: of the measures; they sum to 1.
+
+    Returns:
+        Factors of the squared error, above 0, with the geometric mean of the guess.
+
+    Example:
+        >>> errors, cost = torch.ones(1, 8), torch.ones(1, 8)
+        >>> cost[0, 4:] = 2
+        >>> weights = importance_as_shown(None, errors, [cost], [1.0])
+        >>> bool(weights[0, 0] < 1 < weights[0, 7])
+        True
+    """
+    guess = np.zeros(errors.shape) if importance is None else np.log(importance)
+    found, around = torch.zeros(errors.shape, dtype=torch.float64), _neighbourhood(errors)
+    for costs, share in zip(shown, shares, strict=True):
+        per_error = (_neighbourhood(costs) / around).nan_to_num(0.0).double()
+        least = _LEAST_SHOWN * per_error.clamp(min=0).mean().clamp(min=1e-300)
+        found += share * per_error.clamp(min=least).log()
+    change = (found - found.mean()).numpy() - (guess - guess.mean())
+    return np.exp(guess + _TRUST * change)
+
+
+def _neighbourhood(plane: Float[Tensor, "h w"]) -> Float[Tensor, "h w"]:
+    """Average over a site and its neighbours; the border is repeated."""
+    reach = _NEIGHBOURS // 2
+    around = F.pad(plane[None, None], (reach, reach, reach, reach), mode="replicate")
+    return F.avg_pool2d(around, _NEIGHBOURS, 1)[0, 0]
 
 
 def _average(plane: Float[Tensor, "1 1 H W"]) -> Float[Tensor, "1 1 h w"]:

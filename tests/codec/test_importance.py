@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopyvq.codec.importance import TUNES, site_importance
+from loopyvq.codec.importance import TUNES, importance_as_shown, site_importance
 from loopyvq.errors import ConfigError
 from tests.codec.conftest import make_image
 
@@ -50,6 +50,34 @@ def test_among_images_flat_ones_weigh_more():
 def test_a_flat_image_weighs_all_alike():
     flat = torch.full((3, 40, 40), 7, dtype=torch.uint8)
     assert np.allclose(site_importance(flat, 8, "ms_ssim"), 1)
+
+
+def test_what_is_shown_moves_the_guess_towards_it():
+    guess, errors = torch.rand(2, 9, 12, dtype=torch.float64).add(0.1).numpy()
+    costs = torch.from_numpy(errors) * 7
+    found = importance_as_shown(guess, torch.from_numpy(errors), [costs], [1.0])
+    # All errors cost alike: what the guess made of them shrinks, and the mean stays.
+    ratio = np.log(found) - np.log(guess).mean()
+    assert np.allclose(ratio, 0.4 * (np.log(guess) - np.log(guess).mean()))
+
+
+def test_costs_of_two_measures_are_shared():
+    errors = torch.ones(6, 8)
+    costs = [torch.rand(6, 8) + 0.2 for _ in range(2)]
+    alone = [np.log(importance_as_shown(None, errors, [cost], [1.0])) for cost in costs]
+    both = np.log(importance_as_shown(None, errors, costs, [0.3, 0.7]))
+    assert np.allclose(both, 0.3 * alone[0] + 0.7 * alone[1])
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_errors_that_cost_nothing_leave_finite_weights(value):
+    errors = torch.ones(8, 8)
+    errors[:4, :4] = 0
+    costs = torch.where(errors > 0, torch.tensor(value), torch.tensor(0.0))
+    costs[7, 7] = 1
+    weights = importance_as_shown(None, errors, [costs], [1.0])
+    assert np.isfinite(weights).all()
+    assert (weights > 0).all()
 
 
 def test_an_unknown_tune():
