@@ -23,8 +23,10 @@ from loopyvq.ops.similarity import WINDOW_SIZE, scale_weights_for, similarity_an
 
 __all__ = ["aim_again"]
 
-# Of the way to more structural similarity, for all of the way to less squared error.
+# Of the way to more structural similarity, where that is all that counts; and how much less then
+# of the way to less squared error.
 _STRUCTURE = 0.6
+_LESS_SQUARED = 0.5
 # Entries of which the image shows less than this share of what it shows of others weigh as much.
 _LEAST_WEIGHT = 0.6
 # Power of the best common length of all steps: the best shares of five models lie near it.
@@ -69,26 +71,26 @@ def aim_again(
         tokenizer, pixels, z_q, lengths, threshold, side, structure=similar > 0
     )
     left = latents - z_q
-    answers = _answers(squared, left)
-    usual = answers.nanmedian()
+    usual, shown = _answers(squared, left)
     if not usual > 0:
         return Aim(latents)
-    metric = (answers / usual).nan_to_num(1.0).clamp(_LEAST_WEIGHT, 1.0)
-    step = squared / (usual * metric)
-    way = step - left
+    step = squared / (usual * _weights(shown))
+    way, metric = step - left, shown
     if similar > 0:
-        weights = contrast_weights(pixels, tokenizer.config.downsampling).float()
-        way += _STRUCTURE * similar * _step_to(structure / weights.unsqueeze(-1), left)
         errors = left.square().sum(dim=-1)
-        shown = [(slopes * left).sum(dim=-1) for slopes in (squared, structure)]
-        importance = importance_as_shown(importance, errors, shown, (1 - similar, similar))
+        costs = [(slopes * left).sum(dim=-1) for slopes in (squared, structure)]
+        importance = importance_as_shown(importance, errors, costs, (1 - similar, similar))
+        contrast = contrast_weights(pixels, tokenizer.config.downsampling).float()
+        to_structure, also_shown = _to_structure(structure / contrast.unsqueeze(-1), left)
+        way = (1 - _LESS_SQUARED * similar) * way + _STRUCTURE * similar * to_structure
+        metric = (1 - similar) * shown + similar * also_shown
     size = (int(pixels.shape[1]), int(pixels.shape[2]))
     before, after = (
         to_float(paint_in_tiles(tokenizer, end, lengths, threshold, size, side))
         for end in (z_q, z_q + step)
     )
     share = _best_length(to_float(pixels), before, after) ** _CAUTION
-    return Aim(latents + share * way, metric.double().numpy(), importance)
+    return Aim(latents + share * way, _weights(metric).double().numpy(), importance)
 
 
 def _best_length(
@@ -166,20 +168,30 @@ def _in_pixels(sites: slice, factor: int) -> slice:
     return slice(sites.start * factor, sites.stop * factor)
 
 
-def _answers(slopes: Float[Tensor, "h w d"], left: Float[Tensor, "h w d"]) -> Float[Tensor, " d"]:
-    """Tell how much of an error of each entry the image shows; NaN where there is none."""
-    return (slopes * left).sum(dim=(0, 1)) / left.square().sum(dim=(0, 1))
-
-
-def _step_to(
+def _answers(
     slopes: Float[Tensor, "h w d"], left: Float[Tensor, "h w d"]
-) -> Float[Tensor, "h w d"]:
-    """Tell how far from latents slopes lead, no further than what is left, where they show it."""
-    answers = _answers(slopes, left)
+) -> tuple[Float[Tensor, ""], Float[Tensor, " d"]]:
+    """Tell what the image shows of an error, of the median entry, and of each over that.
+
+    Entries without errors show 1; the median is not above 0 where nothing can be learned.
+    """
+    answers = (slopes * left).sum(dim=(0, 1)) / left.square().sum(dim=(0, 1))
     usual = answers.nanmedian()
+    return usual, (answers / usual).nan_to_num(1.0)
+
+
+def _weights(shown: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
+    """Limit what entries weigh: what shows least may show more in the next choice."""
+    return shown.clamp(_LEAST_WEIGHT, 1.0)
+
+
+def _to_structure(
+    slopes: Float[Tensor, "h w d"], left: Float[Tensor, "h w d"]
+) -> tuple[Float[Tensor, "h w d"], Float[Tensor, " d"]]:
+    """Tell how far from latents slopes lead, no further than what is left, and what they show."""
+    usual, shown = _answers(slopes, left)
     if not usual > 0:
-        return torch.zeros_like(left)
-    shown = (answers / usual).nan_to_num(1.0).clamp(0.0, 1.0)
-    step = slopes / usual - shown * left
+        return torch.zeros_like(left), torch.ones_like(shown)
+    step = slopes / usual - shown.clamp(0.0, 1.0) * left
     limit = left.norm(dim=-1, keepdim=True)
-    return step * (limit / step.norm(dim=-1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0)
+    return step * (limit / step.norm(dim=-1, keepdim=True).clamp(min=1e-12)).clamp(max=1.0), shown
