@@ -31,6 +31,8 @@ _LESS_SQUARED = 0.5
 _LEAST_WEIGHT = 0.6
 # Power of the best common length of all steps: the best shares of five models lie near it.
 _CAUTION = 3
+# Pixels on a side for structure: a border is in few windows, and small images are all border.
+_SMALLEST = 4 * WINDOW_SIZE
 _SMALLEST_CONTRAST = 1e-6  # a power of 0 has no slope
 
 
@@ -66,7 +68,7 @@ def aim_again(
         Atal and Remde, "A new model of LPC excitation for producing natural-sounding speech at low
         bit rates", 1982, https://doi.org/10.1109/ICASSP.1982.1171649
     """
-    similar = TUNES[tune] / max(TUNES.values()) if min(pixels.shape[1:]) >= WINDOW_SIZE else 0.0
+    similar = TUNES[tune] / max(TUNES.values()) if min(pixels.shape[1:]) >= _SMALLEST else 0.0
     squared, structure = _gradients(
         tokenizer, pixels, z_q, lengths, threshold, side, structure=similar > 0
     )

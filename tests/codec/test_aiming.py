@@ -157,3 +157,17 @@ def test_small_images(tokenizer, size):
     aim = aim_again(tokenizer, image, latents, z_q, tokens.lengths, 1.0, "ms_ssim")
     assert aim.latents.shape == latents.shape
     assert aim.latents.isfinite().all()
+
+
+@pytest.mark.parametrize(("side", "is_weighed"), [(32, False), (64, True)])
+def test_structure_is_for_images_that_are_not_all_border(tokenizer, side, is_weighed):
+    image = make_image(side, side)
+    latents = latents_in_tiles(tokenizer, image)
+    tokens = tokenizer.quantizer.encode(latents, 0.5)
+    z_q = tokenizer.quantizer.decode(tokens)
+    squared, both = (
+        aim_again(tokenizer, image, latents, z_q, tokens.lengths, 0.5, tune)
+        for tune in ("psnr", "ms_ssim")
+    )
+    assert (both.importance is not None) == is_weighed
+    assert both.latents.equal(squared.latents) != is_weighed
