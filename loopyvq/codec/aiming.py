@@ -31,8 +31,6 @@ _LESS_SQUARED = 0.5
 _LEAST_WEIGHT = 0.6
 # Power of the best common length of all steps: the best shares of five models lie near it.
 _CAUTION = 3
-# Pixels on a side for structure: a border is in few windows, and small images are all border.
-_SMALLEST = 4 * WINDOW_SIZE
 _SMALLEST_CONTRAST = 1e-6  # a power of 0 has no slope
 
 
@@ -68,7 +66,7 @@ def aim_again(
         Atal and Remde, "A new model of LPC excitation for producing natural-sounding speech at low
         bit rates", 1982, https://doi.org/10.1109/ICASSP.1982.1171649
     """
-    similar = TUNES[tune] / max(TUNES.values()) if min(pixels.shape[1:]) >= _SMALLEST else 0.0
+    similar = TUNES[tune] / max(TUNES.values()) if min(pixels.shape[1:]) >= WINDOW_SIZE else 0.0
     squared, structure = _gradients(
         tokenizer, pixels, z_q, lengths, threshold, side, structure=similar > 0
     )
@@ -161,9 +159,15 @@ def _similarity(
         if scale > 0:
             image, reference = F.avg_pool2d(image, 2), F.avg_pool2d(reference, 2)
         if scale > 0 or len(weights) == 1:
-            _, contrast = similarity_and_contrast(image, reference, 2.0)
+            _, contrast = similarity_and_contrast(_framed(image), _framed(reference), 2.0)
             product = product * contrast.clamp(min=_SMALLEST_CONTRAST).pow(weight)
     return product
+
+
+def _framed(image: Float[Tensor, "b c H W"]) -> Float[Tensor, "b c H2 W2"]:
+    """Mirror the image at its borders, so that windows lie around each pixel, the last one too."""
+    reach = WINDOW_SIZE // 2
+    return F.pad(image, (reach, reach, reach, reach), mode="reflect")
 
 
 def _in_pixels(sites: slice, factor: int) -> slice:
