@@ -8,7 +8,6 @@ are quantized: neighbours' errors add up or cancel, and some entries hardly show
 aim may be followed differs from model to model and from image to image, so it is tried.
 """
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
@@ -37,12 +36,11 @@ _SMALLEST_CONTRAST = 1e-6  # a power of 0 has no slope
 def aim_again(
     tokenizer: Tokenizer,
     pixels: UInt8[Tensor, "c H W"],
-    latents: Float[Tensor, "h w d"],
+    first: Aim,
     z_q: Float[Tensor, "h w d"],
     lengths: Int[Tensor, "h w"],
     threshold: float,
     tune: str,
-    importance: Float[np.ndarray, "h w"] | None = None,
     side: int = TILE_SITES,
 ) -> Aim:
     """Find where tokens should lead, from what a first choice of them looks like.
@@ -50,17 +48,16 @@ def aim_again(
     Args:
         tokenizer: the model.
         pixels: the image, with the model's channels.
-        latents: of it.
+        first: its latents, and how much an error at each site is expected to weigh.
         z_q: as a reader decodes the first choice.
         lengths: its tokens per site.
         threshold: the file's, a cue for the decoder.
         tune: what errors are weighed for, one of `TUNES`.
-        importance: how much a squared error at each site weighed before the look.
         side: rows and columns of a tile, in sites.
 
     Returns:
-        Latents to aim for, how much each entry weighs, and how much each site; those of the
-        encoder, all alike, and as before where there is nothing to learn from the image.
+        Latents to aim for, how much each entry weighs, and how much each site; as it was at first
+        where there is nothing to learn from the image.
 
     References:
         Atal and Remde, "A new model of LPC excitation for producing natural-sounding speech at low
@@ -70,12 +67,12 @@ def aim_again(
     squared, structure = _gradients(
         tokenizer, pixels, z_q, lengths, threshold, side, structure=similar > 0
     )
-    left = latents - z_q
+    left = first.latents - z_q
     usual, shown = _answers(squared, left)
     if not usual > 0:
-        return Aim(latents)
+        return first
     step = squared / (usual * _weights(shown))
-    way, metric = step - left, shown
+    way, metric, importance = step - left, shown, first.importance
     if similar > 0:
         errors = left.square().sum(dim=-1)
         costs = [(slopes * left).sum(dim=-1) for slopes in (squared, structure)]
@@ -90,7 +87,7 @@ def aim_again(
         for end in (z_q, z_q + step)
     )
     share = _best_length(to_float(pixels), before, after) ** _CAUTION
-    return Aim(latents + share * way, _weights(metric).double().numpy(), importance)
+    return Aim(first.latents + share * way, _weights(metric).double().numpy(), importance)
 
 
 def _best_length(

@@ -86,7 +86,6 @@ def bounded_tokens(
     bound: bool = True,
     min_length: int | None = None,
     tables: Tables | None = None,
-    importance: Float[np.ndarray, "h w"] | None = None,
     aim: Aim | None = None,
 ) -> Bounded:
     """Encode latents.
@@ -103,10 +102,8 @@ def bounded_tokens(
         min_length: tokens that every site gets at least; by default the model's own, and with
             ``rate_distortion`` 1 below a threshold of 0.75, where that makes better images.
         tables: those that the tokens will be coded with; only ``in_context`` needs them.
-        importance: how much a squared error weighs at each site, above 0, where ``in_context``
-            weighs it; by default all weigh the same.
-        aim: where ``in_context`` leads; by default to the latents, all entries alike. What is
-            promised and measured is about the latents. Its importance goes before the other.
+        aim: where ``in_context`` leads; by default to the latents, all errors alike. What is
+            promised and measured is about the latents.
 
     Returns:
         The tokens, and the latents as a reader gets them.
@@ -125,10 +122,7 @@ def bounded_tokens(
     with _stopping_by(quantizer, stop, min_length):
         tokens = quantizer.encode(z_e, limit)
     if stop == "in_context":
-        if aim is not None and aim.importance is not None:
-            importance = aim.importance
-        prices = price_of_bit(limit) / (np.ones(shape[:2]) if importance is None else importance)
-        tokens = _weigh(quantizer, z_e, prices, tokens, min_length, tables, aim)
+        tokens = _weigh(quantizer, z_e, price_of_bit(limit), tokens, min_length, tables, aim)
     decoded = _decode(quantizer, tokens)
     meant = latents.cpu().numpy().reshape(-1, shape[-1])
     if not bound:
@@ -162,7 +156,7 @@ def _check(
 def _weigh(
     quantizer: LoopQuantizer,
     z_e: Float[Tensor, "h w d"],
-    prices: Float[np.ndarray, "h w"],
+    price: float,
     start: Tokens,
     min_length: int | None,
     tables: Tables | None,
@@ -175,7 +169,7 @@ def _weigh(
             "and code in mode context"
         )
     least = min_length or 0
-    return weighed_tokens(quantizer, z_e, tables, start, prices, min_length=least, aim=aim)
+    return weighed_tokens(quantizer, z_e, tables, start, price, min_length=least, aim=aim)
 
 
 def _steps_above(worst: float, threshold: float) -> int | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -27,10 +26,9 @@ def looked_tokens(
     threshold: float,
     look: Look,
     looks: int,
-    *,
     min_length: int | None = None,
     tables: Tables | None = None,
-    importance: Float[np.ndarray, "h w"] | None = None,
+    aim: Aim | None = None,
 ) -> Bounded:
     """Choose tokens by what they cost in context, without a bound.
 
@@ -39,10 +37,10 @@ def looked_tokens(
         latents: of one image.
         threshold: stop distance in units of ``sigma``, 0 or more.
         look: finds what tokens should lead to, see `loopyvq.codec.aiming`.
-        looks: how often; 0: tokens lead to the latents.
+        looks: how often.
         min_length: as of `bounded_tokens`, like all that follows.
         tables: those that the tokens will be coded with.
-        importance: how much a squared error weighs at each site.
+        aim: where tokens lead without a look.
 
     Returns:
         The tokens, and the latents as a reader gets them.
@@ -51,10 +49,10 @@ def looked_tokens(
         ConfigError: an option is out of range.
         CheckpointError: the model gives latents that are not finite.
     """
-    tell = False, min_length, tables, importance
+    tell = False, min_length, tables
     # A first look needs no more than tokens of about the right number.
     first = "rate_distortion" if looks else "in_context"
-    found = bounded_tokens(quantizer, latents, threshold, first, *tell)
+    found = bounded_tokens(quantizer, latents, threshold, first, *tell, aim)
     for _ in range(looks):
         aim = look(torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold)
         found = bounded_tokens(quantizer, latents, threshold, "in_context", *tell, aim)

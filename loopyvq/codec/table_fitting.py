@@ -5,17 +5,16 @@ images --latents--> tokens by the rules that need no tables --> tables
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.importance import TUNES, site_importance
 from loopyvq.codec.tiles import latents_in_tiles
-from loopyvq.codec.weighing import weighed_tokens
+from loopyvq.codec.weighing import Aim, weighed_tokens
 from loopyvq.coding import CodedTokens, Tables, fit_tables
 from loopyvq.coding.fit import NARROW
 from loopyvq.errors import DataError
@@ -36,18 +35,6 @@ _FIRST_EXAMPLES, _FIRST_EPOCHS = 100_000, 3
 _KEPT_OF_FIRST = 3
 # Prices of a bit at fixed depth, as shares of the mean squared error: around the best.
 _FIXED_PRICES = 0.005, 0.08
-
-
-class _Sample(NamedTuple):
-    """An image as the loop sees it.
-
-    Attributes:
-        latents: of its middle.
-        importance: how much an error weighs at each site, for a way of tuning drawn at random.
-    """
-
-    latents: Float[Tensor, "h w d"]
-    importance: Float[np.ndarray, "h w"]
 
 
 def fit_tables_to_images(
@@ -110,16 +97,16 @@ def fit_tables_to_images(
 
 def _sample(
     tokenizer: Tokenizer, image: UInt8[Tensor, "c H W"], generator: np.random.Generator
-) -> _Sample:
+) -> Aim:
     top, left = (max(0, (side - _MOST_PIXELS) // 2) for side in image.shape[1:])
     middle = image[:, top : top + _MOST_PIXELS, left : left + _MOST_PIXELS]
     tune = tuple(TUNES)[generator.integers(len(TUNES))]
     importance = site_importance(middle, tokenizer.config.downsampling, tune)
-    return _Sample(latents_in_tiles(tokenizer, middle), importance)
+    return Aim(latents_in_tiles(tokenizer, middle), importance=importance)
 
 
 def _tokens(
-    quantizer: LoopQuantizer, sample: _Sample, fixed_depth: bool, generator: np.random.Generator
+    quantizer: LoopQuantizer, sample: Aim, fixed_depth: bool, generator: np.random.Generator
 ) -> Iterator[Tokens]:
     """Encode by the rules that need no tables."""
     if fixed_depth:
@@ -134,25 +121,25 @@ def _tokens(
 
 def _weighed(
     quantizer: LoopQuantizer,
-    sample: _Sample,
+    sample: Aim,
     tables: Tables,
     fixed_depth: bool,
     generator: np.random.Generator,
 ) -> Iterator[Tokens]:
     """Encode by what tables say that tokens cost."""
-    latents, importance = sample
+    latents = sample.latents
     if not fixed_depth:
         for threshold in _thresholds(quantizer, generator):
             yield bounded_tokens(
-                quantizer, latents, threshold, "in_context", False, None, tables, importance
+                quantizer, latents, threshold, "in_context", False, None, tables, sample
             ).tokens
         return
     for turns in generator.integers(1, quantizer.max_depth + 1, _DRAWS_PER_IMAGE):
         start = quantizer.encode(latents.to(quantizer.sigma.device), 0.0, int(turns))
         error = (latents.to(start.codes.device) - quantizer.decode(start)) / quantizer.sigma
         share = np.exp(generator.uniform(*np.log(_FIXED_PRICES)))
-        price = share * float(error.square().sum(dim=-1).mean()) / importance
-        yield weighed_tokens(quantizer, latents, tables, start, price, may_stop=False)
+        price = share * float(error.square().sum(dim=-1).mean())
+        yield weighed_tokens(quantizer, latents, tables, start, price, may_stop=False, aim=sample)
 
 
 def _thresholds(quantizer: LoopQuantizer, generator: np.random.Generator) -> Iterator[float]:

@@ -32,12 +32,12 @@ _BITS_OF_CERTAINTY = TOTAL.bit_length() - 1
 
 
 class Aim(NamedTuple):
-    """Where tokens shall lead, if not to an image's latents.
+    """Where tokens shall lead, and what an error costs.
 
     Attributes:
         latents: what to come close to.
         metric: how much a squared error of each entry weighs, above 0; None: all alike.
-        importance: how much a squared error at each site weighs, above 0; None: as was told.
+        importance: how much a squared error at each site weighs, above 0; None: all alike.
     """
 
     latents: Float[Tensor, "h w d"]
@@ -134,7 +134,7 @@ def weighed_tokens(
     latents: Float[Tensor, "h w d"],
     tables: Tables,
     start: Tokens,
-    price: float | Float[np.ndarray, "h w"],
+    price: float,
     *,
     may_stop: bool = True,
     min_length: int = 0,
@@ -151,11 +151,11 @@ def weighed_tokens(
         tables: those that the tokens will be coded with.
         start: tokens of another rule, sites of shape ``h w``: how many sites are likely to stop in
             each turn, which the coder must know first, is read from them.
-        price: of a bit, in squared error in units of ``sigma``, 0 or more; for all sites or each.
+        price: of a bit, in squared error in units of ``sigma``, 0 or more.
         may_stop: whether sites may end where it pays; if not, they have the lengths of ``start``'s
             longest site.
         min_length: tokens that every site gets at least.
-        aim: where they shall lead; by default to the latents, all entries alike.
+        aim: where they shall lead; by default to the latents, all errors alike.
 
     Returns:
         The tokens, where ``start`` is.
@@ -164,7 +164,7 @@ def weighed_tokens(
         Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989,
         https://doi.org/10.1109/29.17498
     """
-    goal, metric, _ = aim or Aim(latents)
+    goal, metric, importance = aim or Aim(latents)
     left = (goal.double().cpu() / float(quantizer.sigma)).numpy().copy()
     codebook = quantizer.codebook.weight.double().cpu().numpy()
     gains = quantizer.gains().double().cpu().numpy()
@@ -173,7 +173,7 @@ def weighed_tokens(
     codes = np.full((*left.shape[:2], quantizer.max_depth), PAD, np.int64)
     lengths = np.zeros(left.shape[:2], np.int64)
     depth = quantizer.max_depth if may_stop else int(lengths_before.max(initial=0))
-    prices = np.broadcast_to(np.asarray(price, np.float64), left.shape[:2])
+    prices = price / (np.ones(left.shape[:2]) if importance is None else importance)
     keeps = [1.0] * depth if may_stop else _keeps(quantizer, latents, start, depth)
     active = np.ones(left.shape[:2], np.bool_)
     for turn in range(depth):

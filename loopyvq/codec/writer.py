@@ -65,9 +65,9 @@ class ImageWriter:
     ) -> None:
         if effort < 0:
             raise ConfigError(f"effort must be 0 or more, got {effort}")
-        self.importance = site_importance(pixels, tokenizer.config.downsampling, tune)
+        importance = site_importance(pixels, tokenizer.config.downsampling, tune)
         self._seen = with_channels(pixels, tokenizer.config.image_channels)
-        self.latents = latents_in_tiles(tokenizer, self._seen)
+        self.aim = Aim(latents_in_tiles(tokenizer, self._seen), importance=importance)
         self._tokenizer, self._tables, self._identity = tokenizer, tables, identity
         self._pixels, self._mode = pixels, mode
         self._tune, self._effort = tune, effort
@@ -97,12 +97,12 @@ class ImageWriter:
         """
         quantizer = self._tokenizer.quantizer
         tables = self._tables if self._mode == "context" else None
-        asked = quantizer, self.latents, threshold
-        tell = {"min_length": min_length, "tables": tables, "importance": self.importance}
+        asked = quantizer, self.aim.latents, threshold
+        tell = min_length, tables, self.aim
         if stop == "in_context" and not bound:
-            found = looked_tokens(*asked, self.aim_from, self._effort, **tell)
+            found = looked_tokens(*asked, self.aim_from, self._effort, *tell)
         else:
-            found = bounded_tokens(*asked, stop, bound, **tell)
+            found = bounded_tokens(*asked, stop, bound, *tell)
         return Written(found, self._file(found, noted))
 
     def aim_from(
@@ -119,8 +119,7 @@ class ImageWriter:
             Where a second choice should lead, and what counts there.
         """
         where = z_q.cpu(), lengths.cpu(), threshold
-        told = self._tune, self.importance
-        return aim_again(self._tokenizer, self._seen, self.latents, *where, *told)
+        return aim_again(self._tokenizer, self._seen, self.aim, *where, self._tune)
 
     def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:
         """Search for the file that meets a target.

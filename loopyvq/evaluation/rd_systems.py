@@ -12,7 +12,7 @@ from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.looking import USUAL_EFFORT
 from loopyvq.codec.token_pieces import payloads_of
-from loopyvq.codec.weighing import Aim, weighed_tokens
+from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.codec.writer import ImageWriter
 from loopyvq.coding import Chunk, read_container, write_container
 from loopyvq.errors import ConfigError
@@ -85,22 +85,20 @@ def files_of(
 
 def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tuple[str, bytes]]:
     """Give every site 1, 2, ... tokens, all codes chosen anew for so many."""
-    quantizer, tables = codec.tokenizer.quantizer, codec.tables
+    quantizer, tables, latents = codec.tokenizer.quantizer, codec.tables, writer.aim.latents
     if tables is None:
         raise ConfigError("codes are priced with the model's tables: fit them with loopyvq tables")
     header, _ = read_container(writer.write(0.0, "threshold", False).data)
     for turns in range(1, quantizer.max_depth + 1):
-        start = quantizer.encode(writer.latents, 0.0, turns)
-        error = (writer.latents - quantizer.decode(start)) / quantizer.sigma
+        start = quantizer.encode(latents, 0.0, turns)
+        error = (latents - quantizer.decode(start)) / quantizer.sigma
         price = _BIT_PRICE * float(error.square().sum(dim=-1).mean())
-        cue, found, aim = _cue(quantizer, turns), start, Aim(writer.latents)
+        cue, found, aim = _cue(quantizer, turns), start, writer.aim
         for _ in range(max(effort, 1)):
             if effort:
                 aim = writer.aim_from(quantizer.decode(found), found.lengths, cue)
-            importance = writer.importance if aim.importance is None else aim.importance
-            prices = price / importance
             found = weighed_tokens(
-                quantizer, writer.latents, tables, start, prices, may_stop=False, aim=aim
+                quantizer, latents, tables, start, price, may_stop=False, aim=aim
             )
         payloads = payloads_of(found, quantizer.codebook_size, "context", tables)
         chunks = [Chunk("tokens", payload) for payload in payloads]

@@ -10,7 +10,7 @@ from torch import Tensor
 from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.importance import site_importance
 from loopyvq.codec.looking import looked_tokens
-from loopyvq.codec.weighing import price_of_bit, weighed_tokens
+from loopyvq.codec.weighing import Aim, price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.data import to_uint8
 from loopyvq.data.token_source import TokenSource
@@ -127,13 +127,7 @@ def _in_context(
     if stop.tune != "psnr":
         factor = tokenizer.config.downsampling
         importance = site_importance(pixels, factor, stop.tune, among_images=True)
-    return looked_tokens(
-        quantizer,
-        latent,
-        stop.threshold,
-        partial(aim_again, tokenizer, pixels, latent.cpu(), tune=stop.tune, importance=importance),
-        stop.effort,
-        min_length=quantizer.min_length,
-        tables=tables,
-        importance=importance,
-    ).tokens
+    aim = Aim(latent.cpu(), importance=importance)
+    look, least = partial(aim_again, tokenizer, pixels, aim, tune=stop.tune), quantizer.min_length
+    asked = quantizer, latent, stop.threshold
+    return looked_tokens(*asked, look, stop.effort, least, tables, aim).tokens

@@ -37,35 +37,16 @@ def test_a_look_is_at_what_a_reader_gets_and_the_choice_follows_it(asked):
     assert not torch.equal(seen[0][1], expected.lengths)
 
 
-def test_without_a_look_tokens_lead_to_the_latents(asked):
+def test_tokens_lead_where_they_are_told_until_a_look_tells_better(asked):
     quantizer, latents, tables = asked
-
-    def look(z_q, lengths, threshold):
-        raise AssertionError
-
-    found = looked_tokens(quantizer, latents, 0.3, look, 0, tables=tables).tokens
-    expected = bounded_tokens(quantizer, latents, 0.3, "in_context", False, tables=tables).tokens
-    assert torch.equal(found.codes, expected.codes)
-
-
-def test_what_a_look_finds_important_goes_before_what_was_expected(asked):
-    quantizer, latents, tables = asked
-    expected, shown = torch.rand(2, *latents.shape[:2], dtype=torch.float64).add(0.1).numpy()
-    found = [
-        looked_tokens(
-            quantizer,
-            latents,
-            0.3,
-            lambda *_, told=told: Aim(latents, importance=told),
-            1,
-            tables=tables,
-            importance=expected,
-        ).tokens
-        for told in (None, shown)
-    ]
-    for tokens, importance in zip(found, (expected, shown), strict=True):
+    importance = torch.rand(2, *latents.shape[:2], dtype=torch.float64).add(0.1).numpy()
+    told, shown = (Aim(latents, importance=weights) for weights in importance)
+    found = []
+    for looks, aim in enumerate((told, shown)):
+        tell = {"tables": tables, "aim": told}
+        found.append(looked_tokens(quantizer, latents, 0.3, lambda *_: shown, looks, **tell).tokens)
         alone = bounded_tokens(
-            quantizer, latents, 0.3, "in_context", False, tables=tables, importance=importance
+            quantizer, latents, 0.3, "in_context", False, tables=tables, aim=aim
         ).tokens
-        assert torch.equal(tokens.codes, alone.codes)
+        assert torch.equal(found[-1].codes, alone.codes)
     assert not torch.equal(found[0].codes, found[1].codes)

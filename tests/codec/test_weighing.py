@@ -3,7 +3,7 @@ import pytest
 
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.tiles import latents_in_tiles
-from loopyvq.codec.weighing import WeighingPort, weighed_tokens
+from loopyvq.codec.weighing import Aim, WeighingPort, weighed_tokens
 from loopyvq.coding import ideal_bits
 from loopyvq.coding.range_coder import TOTAL
 from loopyvq.errors import ConfigError
@@ -98,12 +98,13 @@ def test_higher_prices_buy_fewer_bits(tokenizer, tables, latents):
     assert errors[0] < errors[1]
 
 
-def test_sites_with_dear_bits_get_fewer(tokenizer, tables, latents):
+def test_sites_of_little_importance_get_fewer(tokenizer, tables, latents):
     start = tokenizer.quantizer.encode(latents, 0.3)
-    price = np.full(latents.shape[:2], 0.01)
-    alike = weighed_tokens(tokenizer.quantizer, latents, tables, start, price)
-    price[:3] = 0.1
-    found = weighed_tokens(tokenizer.quantizer, latents, tables, start, price)
+    alike = weighed_tokens(tokenizer.quantizer, latents, tables, start, 0.01)
+    importance = np.ones(latents.shape[:2])
+    importance[:3] = 0.1
+    aim = Aim(latents, importance=importance)
+    found = weighed_tokens(tokenizer.quantizer, latents, tables, start, 0.01, aim=aim)
     assert found.lengths[:3].sum() < 0.9 * alike.lengths[:3].sum()
 
 

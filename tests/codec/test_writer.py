@@ -70,4 +70,4 @@ def test_models_of_fixed_depth_promise_nothing_unless_told(image):
 def test_the_image_must_have_the_models_channels(codec):
     with pytest.raises(ConfigError, match="takes 3 channels"):
         codec.writer(torch.zeros(2, 8, 8, dtype=torch.uint8))
-    assert codec.writer(make_image(9, 9, 1)).latents.shape == (2, 2, 4)
+    assert codec.writer(make_image(9, 9, 1)).aim.latents.shape == (2, 2, 4)
