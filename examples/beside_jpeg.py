@@ -4,7 +4,7 @@
 
 Without an image it takes one that comes with scikit-image. The picture shows, from left to right:
 the original, our file, the JPEG (the best that is no larger, or the smallest there is), and how
-many tokens each site has.
+many tokens each site has, from none (dark) to the most that one has (yellow).
 """
 
 import argparse
@@ -33,10 +33,10 @@ def main() -> None:
     for name, (file, decoded) in shown.items():
         found = measure_distortion(decoded, image)
         print(f"{name}: {len(file)} bytes, {found.psnr_db:.2f} dB, MS-SSIM {found.ms_ssim:.3f}")
-    quantizer = codec.tokenizer.quantizer
-    where = length_map(
-        sites.tokens.lengths, quantizer.max_depth, codec.tokenizer.config.downsampling
-    )
+    lengths = sites.tokens.lengths
+    most, factor = int(lengths.max()), codec.tokenizer.config.downsampling
+    print(f"{lengths.double().mean():.2f} tokens at a site, {most} at most")
+    where = length_map(lengths, most, factor)
     where = where[:, : image.shape[1], : image.shape[2]]
     row = [image, *(decoded for _, decoded in shown.values()), where]
     to_pil(sheet([row])).save(options.out)

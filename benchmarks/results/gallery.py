@@ -78,7 +78,7 @@ def _files(
         yield label, (len(file.data), decode_image(file.data, name, channels=3))
     lengths = codec.decode_sites(data).tokens.lengths
     config = codec.tokenizer.config
-    where = length_map(lengths, codec.tokenizer.quantizer.max_depth, config.downsampling)
+    where = length_map(lengths, int(lengths.max()), config.downsampling)
     yield "lengths", (0, where[:, : image.shape[1], : image.shape[2]])
 
 
