@@ -1,4 +1,5 @@
 import gc
+import os
 import subprocess
 import sys
 
@@ -92,3 +93,32 @@ def test_only_commands_that_start_often_put_off_the_garbage(monkeypatch, command
         assert (gc.get_threshold() != before) is is_often
     finally:
         gc.set_threshold(*before)
+
+
+THREADS = ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS")
+WAITING = """
+import os, sys
+from loopyvq.cli.main import main
+assert not {"torch", "numpy"} & sys.modules.keys()
+main()
+print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("OPENBLAS_NUM_THREADS"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "told", "expected"),
+    [
+        ("info", {}, "PASSIVE 1"),
+        ("info", {"OMP_WAIT_POLICY": "ACTIVE", "OPENBLAS_NUM_THREADS": "2"}, "ACTIVE 2"),
+        ("train prior", {}, "None None"),
+    ],
+)
+def test_threads_wait_without_spinning_where_files_are_written(tmp_path, command, told, expected):
+    words = [*command.split(), str(tmp_path / "none")]
+    if command == "train prior":
+        words += ["--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    kept = {key: value for key, value in os.environ.items() if key not in THREADS}
+    script = [sys.executable, "-c", WAITING, *words]
+    done = subprocess.run(script, check=True, capture_output=True, text=True, env=kept | told)
+    assert "loopyvq: error" in done.stderr
+    assert done.stdout.splitlines()[-1] == expected
