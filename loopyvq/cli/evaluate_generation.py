@@ -208,12 +208,15 @@ def _reconstructed(
     """Judge what the tokenizer alone loses, with tokens like those the prior learned."""
     import torch
 
+    from loopyvq.conditions import Condition
     from loopyvq.data import to_float
     from loopyvq.generation import encode_like, paint
 
     images: list[Tensor] = []
     for start in range(0, len(others.pixels), _SHOWN):
-        tokens = encode_like(model, to_float(others.pixels[start : start + _SHOWN]))
+        some = slice(start, start + _SHOWN)
+        told = Condition(classes=others.labels[some] if model.source.classes else None)
+        tokens = encode_like(model, to_float(others.pixels[some]), told)
         images += paint(model.tokenizer, tokens, model.source.threshold, model.trained_size)
     return _compare("reconstructions", torch.stack(images), real, classifier)
 

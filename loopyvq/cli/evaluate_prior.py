@@ -67,7 +67,6 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Measure every image."""
     from tqdm import tqdm
 
-    from loopyvq.checkpoint import load_prior
     from loopyvq.codec.tables import load_tables
     from loopyvq.errors import ConfigError, DataError
     from loopyvq.evaluation.prior_bits import prior_bits
@@ -78,8 +77,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     if not 0 <= arguments.held_out <= 1:
         raise ConfigError(f"--held-out must be within 0..1, got {arguments.held_out}")
     device = open_device(arguments.device)
-    to_tokens, images, file = _open(arguments, options)
-    prior: Any = load_prior(arguments.prior, device)
+    prior, to_tokens, images, file = _open(arguments, options, device)
     to_tokens.tokenizer.to(device)
     if to_tokens.known.tokenizer is not None:
         to_tokens.known.tokenizer.to(device)
@@ -100,12 +98,13 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 
 
 def _open(
-    arguments: argparse.Namespace, options: Sequence[str]
-) -> "tuple[ImageTokens, ConditionedImages, Path]":
-    """Open the images as the prior knows them, and what makes tokens of them."""
+    arguments: argparse.Namespace, options: Sequence[str], device: "torch.device"
+) -> "tuple[Any, ImageTokens, ConditionedImages, Path]":
+    """Open the prior, the images as it knows them, and what makes tokens of them."""
     import torch
 
     from loopyvq.checkpoint import (
+        load_prior,
         load_tokenizer,
         load_tokenizer_of,
         prior_file,
@@ -144,9 +143,11 @@ def _open(
     known = Known(config, tokenizer.config.downsampling, second)
     hint = source.tokenizer_file(prior_file(arguments.prior).parent)
     file = tokenizer_file(arguments.tokenizer or hint)
-    tables = load_tables(file) if stop.needs_tables else None
+    prior = load_prior(arguments.prior, device)
+    prices = prior if stop.rule == "prior" else load_tables(file)
     return (
-        ImageTokens(tokenizer, stop, known, tables),
+        prior,
+        ImageTokens(tokenizer, stop, known, prices),
         ConditionedImages(images, source.height, told),
         file,
     )

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model, open_device
 from loopyvq.cli.wishes import read_known
+from loopyvq.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from loopyvq.coding import Tables
     from loopyvq.data import ImageSet
     from loopyvq.data.token_shards import TokenShards
     from loopyvq.models import Tokenizer
-    from loopyvq.pretokenize import Known, KnownConfig, StopRule
+    from loopyvq.pretokenize import Known, KnownConfig, Prices, StopRule
 
 TAKES_OPTIONS = True
 
@@ -23,6 +23,8 @@ examples:
   loopyvq pretokenize runs/first --data photos.zip --size 256 --out shards/photos
   loopyvq pretokenize runs/first --data eurosat.zip --mean-length 2 --condition class \\
       --views 2 --out shards/eurosat
+  loopyvq pretokenize runs/first --data eurosat.zip --threshold 0.3 --condition class \\
+      --priced-by runs/prior --effort 1 --out shards/priced
   loopyvq pretokenize runs/facades --data facades.zip --size 256 --condition segmentation \\
       --condition.half right --condition.labels.palette cmp_facades \\
       --condition.labels.num_labels 12 --out shards/facades
@@ -67,18 +69,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     wish.add_argument("--depth", type=int, metavar="N", help="give every site N tokens")
     add_stop(parser)
-    parser.add_argument(
+    prices = parser.add_mutually_exclusive_group()
+    prices.add_argument(
         "--in-context",
         action="store_true",
         help="choose codes and stops by what they cost with the model's tables: some 10 ms per "
         "image, and fewer bits for the same quality",
     )
+    prices.add_argument(
+        "--priced-by",
+        metavar="PRIOR",
+        help="choose codes and stops by what they cost under a prior of such tokens, for one that "
+        "will learn them: it takes fewer bits for the same quality",
+    )
     parser.add_argument(
         "--tune",
         choices=("psnr", "balanced", "ms_ssim"),
-        help="with --in-context: how much errors in busy places and images weigh; psnr: as "
-        "anywhere; ms_ssim: less, as the eye sees less of them; balanced: in between (default: "
-        "psnr)",
+        help="with --in-context or --priced-by: how much errors in busy places and images weigh; "
+        "psnr: as anywhere; ms_ssim: less, as the eye sees less of them; balanced: in between "
+        "(default: psnr)",
     )
     parser.add_argument(
         "--weigh",
@@ -92,8 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=0,
         metavar="N",
-        help="with --in-context: look N times at each image as the decoder paints it, and choose "
-        "its tokens anew (default: %(default)s)",
+        help="with --in-context or --priced-by: look N times at each image as the decoder paints "
+        "it, and choose its tokens anew (default: %(default)s)",
     )
     parser.add_argument(
         "--size", type=int, metavar="N", help="pixels along each side (default: the images' own)"
@@ -123,28 +132,21 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Write shards and say what is in them."""
     from tqdm import tqdm
 
-    from loopyvq.codec import load_tables
     from loopyvq.data.token_shards import ShardPlan, open_token_shards
-    from loopyvq.errors import ConfigError
     from loopyvq.pretokenize import ImageTokens, pretokenize, square_side
 
     if arguments.batch_size < 1 or (arguments.limit is not None and arguments.limit < 1):
         raise ConfigError("--batch-size and --limit must be at least 1")
-    if arguments.tune and (not arguments.in_context or arguments.depth is not None):
-        raise ConfigError("--tune weighs errors for --in-context, of sites that may end")
-    if arguments.effort < 0:
-        raise ConfigError(f"--effort must be 0 or more, got {arguments.effort}")
-    if arguments.effort and (not arguments.in_context or arguments.depth is not None):
-        raise ConfigError("--effort is for --in-context, of sites that may end")
+    _require_prices(arguments)
     tokenizer = load_model(arguments)
     known = read_known(
         arguments.condition, options, arguments.condition_tokenizer, arguments.condition_cells
     )
     images = _open(arguments, known, tokenizer)
     size = arguments.size or square_side(images)
-    tables = load_tables(arguments.model) if arguments.in_context or arguments.weigh else None
-    stop = _stop(arguments, tokenizer, images, size, tables)
-    to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), tables)
+    prices = _prices(arguments, tokenizer)
+    stop = _stop(arguments, tokenizer, images, size, prices)
+    to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), prices)
     plan = ShardPlan(
         source=to_tokens.source(images, size, arguments.model, arguments.out),
         data=str(arguments.data),
@@ -233,29 +235,59 @@ def _teller(arguments: argparse.Namespace, known: "KnownConfig", tokenizer: "Tok
     return Known(known, tokenizer.config.downsampling, second)
 
 
+def _require_prices(arguments: argparse.Namespace) -> None:
+    """Refuse options that say nothing without others."""
+    if arguments.effort < 0:
+        raise ConfigError(f"--effort must be 0 or more, got {arguments.effort}")
+    chosen = arguments.in_context or arguments.priced_by
+    for name in ("tune", "effort"):
+        if getattr(arguments, name) and (not chosen or arguments.depth is not None):
+            raise ConfigError(f"--{name} is for --in-context or --priced-by, of sites that may end")
+    if arguments.priced_by and arguments.depth is not None and not arguments.weigh:
+        raise ConfigError("--priced-by with --depth needs --weigh: at which threshold to price")
+
+
+def _prices(arguments: argparse.Namespace, tokenizer: "Tokenizer") -> "Prices | None":
+    """Load what is asked for prices, if anything is."""
+    from loopyvq.checkpoint import load_prior, load_tokenizer_of
+    from loopyvq.codec import load_tables
+    from loopyvq.models.prior.site_prior import SitePrior
+
+    if not arguments.priced_by:
+        return load_tables(arguments.model) if arguments.in_context or arguments.weigh else None
+    load_tokenizer_of(arguments.priced_by, arguments.model)  # refuses the prior of another model
+    prior = load_prior(arguments.priced_by, tokenizer.quantizer.sigma.device)
+    if not isinstance(prior, SitePrior):
+        raise ConfigError(f"{arguments.priced_by} is no prior of sites and depth: it has no prices")
+    return prior
+
+
 def _stop(
     arguments: argparse.Namespace,
     tokenizer: "Tokenizer",
     images: "ImageSet",
     size: int,
-    tables: "Tables | None",
+    prices: "Prices | None",
 ) -> "StopRule":
     from loopyvq.codec.rate_control import threshold_of_quality
     from loopyvq.pretokenize import StopRule, default_stop, stop_for_length, stop_for_psnr
 
-    usual = default_stop(tokenizer)._replace(effort=arguments.effort)
-    if arguments.in_context and arguments.depth is None:
-        usual = usual._replace(rule="in_context", tune=arguments.tune or "psnr")
     if arguments.depth is not None:
-        return StopRule(0.0, arguments.depth, weigh=arguments.weigh)
+        fixed = StopRule(0.0, arguments.depth, weigh=arguments.weigh)
+        return fixed._replace(rule="prior") if arguments.priced_by else fixed
+    usual = default_stop(tokenizer)._replace(effort=arguments.effort, tune=arguments.tune or "psnr")
+    if arguments.in_context:
+        usual = usual._replace(rule="in_context")
+    if arguments.priced_by:
+        usual = usual._replace(rule="prior")
     if arguments.mean_length is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
-        return stop_for_length(tokenizer, probe, arguments.mean_length, usual, tables)
+        return stop_for_length(tokenizer, probe, arguments.mean_length, usual, prices)
     pooled = arguments.pooled_psnr is not None
     psnr_db = arguments.pooled_psnr if pooled else arguments.psnr
     if psnr_db is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
-        return stop_for_psnr(tokenizer, probe, psnr_db, usual, tables, pooled=pooled)
+        return stop_for_psnr(tokenizer, probe, psnr_db, usual, prices, pooled=pooled)
     if arguments.quality is not None:
         return usual._replace(threshold=threshold_of_quality(arguments.quality))
     return usual if arguments.threshold is None else usual._replace(threshold=arguments.threshold)

@@ -27,7 +27,7 @@ class TokenSource:
         threshold: the stop distance, in units of the latents' scale, which the decoder is told.
         stop: the rule that reads it, see `loopyvq.pretokenize.StopRule`.
         weigh: the threshold at which codes of a fixed depth were weighed; 0: they were not.
-        tune: what errors were weighed for, with ``in_context``.
+        tune: what errors were weighed for, where codes were chosen by what they cost.
         effort: how often an image was looked at as it is painted, to choose its tokens anew.
         condition: what is known of an image, a kind of condition; ``none`` for nothing.
         classes: number of classes; 0 where there are none.
@@ -48,7 +48,7 @@ class TokenSource:
     height: int = 1
     width: int = 1
     threshold: float = 0.0
-    stop: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
+    stop: Literal["threshold", "rate_distortion", "in_context", "prior"] = "threshold"
     weigh: float = 0.0
     tune: Literal["psnr", "balanced", "ms_ssim"] = "psnr"
     effort: int = 0

@@ -17,8 +17,9 @@ from loopyvq.generation.converted import converted_source, tokenizer_beside
 from loopyvq.generation.windows import Windows
 from loopyvq.models import Tokenizer
 from loopyvq.models.prior.base import Prior
+from loopyvq.models.prior.site_prior import SitePrior
 from loopyvq.models.taming.prior import TamingPrior
-from loopyvq.pretokenize.encoding import StopRule
+from loopyvq.pretokenize.encoding import Prices, StopRule
 
 __all__ = ["ImagePrior", "class_numbers", "open_image_prior"]
 
@@ -39,6 +40,13 @@ class ImagePrior(NamedTuple):
     tokenizer: Tokenizer
     source: TokenSource
     tables: Tables | None = None
+
+    @property
+    def prices(self) -> Prices | None:
+        """What is asked for prices, where tokens like those it learned are chosen by them."""
+        if self.source.stop == "prior" and isinstance(self.prior, SitePrior):
+            return self.prior
+        return self.tables
 
     @property
     def trained_size(self) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from loopyvq.conditions import Condition
 from loopyvq.data import to_uint8
 from loopyvq.generation.image_prior import ImagePrior
 from loopyvq.models import Tokenizer
@@ -15,12 +16,17 @@ from loopyvq.tokens import Tokens
 __all__ = ["Film", "encode_like", "paint"]
 
 
-def encode_like(model: ImagePrior, images: Float[Tensor, "b c H W"]) -> Tokens:
+def encode_like(
+    model: ImagePrior, images: Float[Tensor, "b c H W"], condition: Condition | None = None
+) -> Tokens:
     """Encode images as those were that a prior was trained on.
+
+    Where another prior chose those, its prices are those of this one.
 
     Args:
         model: the prior and its tokenizer.
         images: in [-1, 1].
+        condition: what the prior is told of them, should it be asked for prices.
 
     Returns:
         Tokens with sites of shape ``b h w``, on the CPU, of the prior's depth.
@@ -30,7 +36,7 @@ def encode_like(model: ImagePrior, images: Float[Tensor, "b c H W"]) -> Tokens:
     stop = StopRule.of(source)
     try:
         images = images.to(quantizer.sigma.device)
-        tokens = encode_images(model.tokenizer, images, stop, model.tables)
+        tokens = encode_images(model.tokenizer, images, stop, model.prices, condition)
     finally:
         quantizer.min_length = before
     return Tokens(tokens.codes[..., : source.max_depth].cpu(), tokens.lengths.cpu())

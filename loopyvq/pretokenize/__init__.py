@@ -1,6 +1,6 @@
 """Images and what is known of them to tokens: for shards on disk, or on the way into training."""
 
-from loopyvq.pretokenize.encoding import StopRule, encode_images
+from loopyvq.pretokenize.encoding import Prices, StopRule, encode_images
 from loopyvq.pretokenize.image_tokens import ImageTokens
 from loopyvq.pretokenize.known import Known, KnownConfig
 from loopyvq.pretokenize.shards import pretokenize, square_side
@@ -11,6 +11,7 @@ __all__ = [
     "ImageTokens",
     "Known",
     "KnownConfig",
+    "Prices",
     "ShardSummary",
     "StopRule",
     "default_stop",

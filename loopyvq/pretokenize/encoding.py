@@ -1,10 +1,12 @@
 """Images to tokens by the rules that there are."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from loopyvq.codec.aiming import aim_again
@@ -12,13 +14,19 @@ from loopyvq.codec.importance import site_importance
 from loopyvq.codec.looking import looked_tokens
 from loopyvq.codec.weighing import Aim, price_of_bit, weighed_tokens
 from loopyvq.coding import Tables
+from loopyvq.conditions import Condition
 from loopyvq.data import to_uint8
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
+from loopyvq.models.prior.site_prior import SitePrior
+from loopyvq.models.prior.site_weighing import priced_tokens
 from loopyvq.tokens import Tokens
 
-__all__ = ["StopRule", "encode_images"]
+__all__ = ["Prices", "StopRule", "encode_images"]
+
+Prices = Tables | SitePrior
+"""What may be asked what a symbol costs."""
 
 
 class StopRule(NamedTuple):
@@ -27,19 +35,20 @@ class StopRule(NamedTuple):
     Attributes:
         threshold: the stop distance, in units of the latents' scale; 0: every site gets ``depth``.
         depth: most tokens of a site.
-        rule: how the threshold is read, see ``stop`` of `LoopConfig`; or ``in_context``: codes and
-            stops are chosen by what they cost with the model's tables.
-        tune: with ``in_context``, how much errors in busy places and images weigh, see
+        rule: how the threshold is read, see ``stop`` of `LoopConfig`; or by what codes and stops
+            are chosen: ``in_context`` what they cost with the model's tables, ``prior`` what a
+            prior charges for them.
+        tune: with the last two, how much errors in busy places and images weigh, see
             `loopyvq.codec.importance`.
         weigh: for sites that all get ``depth``: the threshold at which codes are chosen by what
-            they cost in context; 0 takes the nearest.
-        effort: with ``in_context``, how often an image is looked at as the decoder paints it, and
-            its tokens chosen anew, see `loopyvq.codec.aiming`.
+            they cost in context, or under a prior; 0 takes the nearest.
+        effort: with the same, how often an image is looked at as the decoder paints it, and its
+            tokens chosen anew, see `loopyvq.codec.aiming`.
     """
 
     threshold: float
     depth: int
-    rule: Literal["threshold", "rate_distortion", "in_context"] = "threshold"
+    rule: Literal["threshold", "rate_distortion", "in_context", "prior"] = "threshold"
     weigh: float = 0.0
     tune: Literal["psnr", "balanced", "ms_ssim"] = "psnr"
     effort: int = 0
@@ -60,7 +69,26 @@ class StopRule(NamedTuple):
     @property
     def needs_tables(self) -> bool:
         """Whether the tables of the model are asked for prices."""
-        return self.rule == "in_context" or self.weigh > 0
+        return self.rule == "in_context" or (self.weigh > 0 and self.rule != "prior")
+
+    @property
+    def price(self) -> float:
+        """The squared error that a bit must save, in units of the latents' scale squared."""
+        return price_of_bit(self.weigh or self.threshold)
+
+    def require(self, prices: Prices | None) -> None:
+        """Check that there is what the rule asks for prices.
+
+        Args:
+            prices: the model's tables or a prior.
+
+        Raises:
+            ConfigError: it is not there, or the other one.
+        """
+        if self.needs_tables and not isinstance(prices, Tables):
+            raise ConfigError("tokens in context need the model's tables: see loopyvq tables")
+        if self.rule == "prior" and not isinstance(prices, SitePrior):
+            raise ConfigError("tokens that a prior chooses need a prior of sites and depth")
 
 
 @torch.no_grad()
@@ -68,7 +96,8 @@ def encode_images(
     tokenizer: Tokenizer,
     images: Float[Tensor, "b c H W"],
     stop: StopRule,
-    tables: Tables | None = None,
+    prices: Prices | None = None,
+    condition: Condition | None = None,
 ) -> Tokens:
     """Encode images.
 
@@ -76,24 +105,27 @@ def encode_images(
         tokenizer: the model, in evaluation mode, with the least length that it shall have.
         images: in [-1, 1].
         stop: when a site has enough tokens.
-        tables: of the model, for rules that weigh what symbols cost.
+        prices: the model's tables, or a prior of such tokens, for rules that weigh what symbols
+            cost.
+        condition: what the prior is told of the images.
 
     Returns:
         Tokens with sites of shape ``b h w``, on the device of the tokenizer.
 
     Raises:
-        ConfigError: the rule needs tables.
+        ConfigError: the rule needs other prices, or the prior is not of this model.
     """
+    stop.require(prices)
     quantizer, before = tokenizer.quantizer, tokenizer.quantizer.stop
-    quantizer.stop = "rate_distortion" if stop.rule == "in_context" else stop.rule
+    quantizer.stop = stop.rule if stop.rule == "threshold" else "rate_distortion"
     try:
-        if not stop.needs_tables:
+        if isinstance(prices, SitePrior) and stop.rule == "prior":
+            return _by_prior(tokenizer, images, stop, prices, condition)
+        if not isinstance(prices, Tables) or not stop.needs_tables:
             return tokenizer.encode(images, stop.threshold, stop.depth)
-        if tables is None:
-            raise ConfigError("tokens in context need the model's tables: see loopyvq tables")
         latents = tokenizer.latents(images)
         pairs = zip(images, latents, strict=True)
-        parts = [_weighed(tokenizer, image, latent, stop, tables) for image, latent in pairs]
+        parts = [_weighed(tokenizer, image, latent, stop, prices) for image, latent in pairs]
     finally:
         quantizer.stop = before
     codes, lengths = (torch.stack(items).to(images.device) for items in zip(*parts, strict=True))
@@ -111,8 +143,7 @@ def _weighed(
     if stop.rule == "in_context":
         return _in_context(tokenizer, image, latent, stop, tables)
     start = tokenizer.quantizer.encode(latent, stop.threshold, stop.depth)
-    price = price_of_bit(stop.weigh)
-    return weighed_tokens(tokenizer.quantizer, latent, tables, start, price, may_stop=False)
+    return weighed_tokens(tokenizer.quantizer, latent, tables, start, stop.price, may_stop=False)
 
 
 def _in_context(
@@ -123,11 +154,76 @@ def _in_context(
     tables: Tables,
 ) -> Tokens:
     """Choose tokens in context, and anew after every look at them."""
-    pixels, quantizer, importance = to_uint8(image).cpu(), tokenizer.quantizer, None
-    if stop.tune != "psnr":
-        factor = tokenizer.config.downsampling
-        importance = site_importance(pixels, factor, stop.tune, among_images=True)
-    aim = Aim(latent.cpu(), importance=importance)
+    pixels, quantizer = to_uint8(image).cpu(), tokenizer.quantizer
+    aim = Aim(latent.cpu(), importance=_importance(tokenizer, pixels, stop))
     look, least = partial(aim_again, tokenizer, pixels, aim, tune=stop.tune), quantizer.min_length
     asked = quantizer, latent, stop.threshold
     return looked_tokens(*asked, look, stop.effort, least, tables, aim).tokens
+
+
+def _by_prior(
+    tokenizer: Tokenizer,
+    images: Float[Tensor, "b c H W"],
+    stop: StopRule,
+    prior: SitePrior,
+    condition: Condition | None,
+) -> Tokens:
+    """Encode images at prices of a prior, and anew after every look at what they lead to."""
+    quantizer, pixels = tokenizer.quantizer, [to_uint8(image).cpu() for image in images]
+    first = [
+        Aim(latent, importance=_importance(tokenizer, some, stop))
+        for latent, some in zip(tokenizer.latents(images).cpu(), pixels, strict=True)
+    ]
+    if not stop.effort:
+        return _priced(tokenizer, first, stop, prior, condition)
+    tokens = tokenizer.encode(images, stop.threshold, stop.depth)
+    for _ in range(stop.effort):
+        found = zip(
+            pixels, first, quantizer.decode(tokens).cpu(), tokens.lengths.cpu(), strict=True
+        )
+        aims = [aim_again(tokenizer, *item, stop.threshold, stop.tune) for item in found]
+        tokens = _priced(tokenizer, aims, stop, prior, condition)
+    return tokens
+
+
+def _priced(
+    tokenizer: Tokenizer,
+    aims: Sequence[Aim],
+    stop: StopRule,
+    prior: SitePrior,
+    condition: Condition | None,
+) -> Tokens:
+    quantizer = tokenizer.quantizer
+    book = quantizer.codebook.weight
+    latents = torch.stack([aim.latents for aim in aims]).to(book) / quantizer.sigma
+    price = torch.full(latents.shape[:3], stop.price, device=book.device)
+    metric = torch.ones_like(latents[:, 0, 0])
+    for number, aim in enumerate(aims):
+        if aim.importance is not None:
+            price[number] /= torch.from_numpy(aim.importance).to(price)
+        if aim.metric is not None:
+            metric[number] = torch.from_numpy(aim.metric).to(metric)
+    least = prior.config.min_length
+    if least != quantizer.min_length:
+        raise ConfigError(
+            f"the prior is of tokens of least length {least}, not {quantizer.min_length}"
+        )
+    codes = quantizer.gains()[: prior.config.max_depth, None, None] * book
+    dummies = quantizer.config.dummies
+    try:
+        return priced_tokens(
+            prior, codes, latents, price, condition, metric=metric, dummies=dummies
+        )
+    except ValueError as error:
+        raise ConfigError(f"the prior cannot price these tokens: {error}") from error
+
+
+def _importance(
+    tokenizer: Tokenizer, pixels: UInt8[Tensor, "c H W"], stop: StopRule
+) -> Float[np.ndarray, "h w"] | None:
+    """Say how much errors weigh at each site; None: all alike."""
+    if stop.tune == "psnr":
+        return None
+    factor = tokenizer.config.downsampling
+    found: Float[np.ndarray, "h w"] = site_importance(pixels, factor, stop.tune, among_images=True)
+    return found

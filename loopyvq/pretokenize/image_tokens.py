@@ -6,13 +6,12 @@ from pathlib import Path
 import torch
 
 from loopyvq.checkpoint import model_identity, tokenizer_file
-from loopyvq.coding import Tables
 from loopyvq.data import ImageSet, Sample
 from loopyvq.data.token_batch import TokenBatch
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
-from loopyvq.pretokenize.encoding import StopRule, encode_images
+from loopyvq.pretokenize.encoding import Prices, StopRule, encode_images
 from loopyvq.pretokenize.known import Known
 from loopyvq.tokens import Tokens
 
@@ -27,11 +26,11 @@ class ImageTokens:
             least length is set.
         stop: when a site has enough tokens.
         known: what is known of the images.
-        tables: of the model, for rules that weigh what symbols cost.
+        prices: the model's tables, or a prior, for rules that weigh what symbols cost.
 
     Raises:
         ConfigError: the model takes no images, the depth or the threshold is out of range, or the
-            rule needs tables.
+            rule needs other prices.
 
     Example:
         >>> from loopyvq import TokenizerConfig
@@ -44,7 +43,7 @@ class ImageTokens:
     """
 
     def __init__(
-        self, tokenizer: Tokenizer, stop: StopRule, known: Known, tables: Tables | None = None
+        self, tokenizer: Tokenizer, stop: StopRule, known: Known, prices: Prices | None = None
     ) -> None:
         quantizer, config = tokenizer.quantizer, tokenizer.config
         if getattr(config, "label_maps", False):
@@ -57,9 +56,8 @@ class ImageTokens:
         self.tokenizer = tokenizer
         self.stop = stop
         self.known = known
-        if stop.needs_tables and tables is None:
-            raise ConfigError("tokens in context need the model's tables: see loopyvq tables")
-        self.tables = tables
+        stop.require(prices)
+        self.prices = prices
         self.min_length = quantizer.min_length
         if stop.threshold == 0 and config.quantizer.transform == "residual":
             self.min_length = quantizer.min_length = stop.depth
@@ -74,9 +72,9 @@ class ImageTokens:
         Returns:
             Tokens and conditions, on that device.
         """
-        stop = self.stop
-        codes, lengths = encode_images(self.tokenizer, sample.image, stop, self.tables)
-        return TokenBatch(Tokens(codes[..., : stop.depth], lengths), self.known(sample))
+        stop, told = self.stop, self.known(sample)
+        codes, lengths = encode_images(self.tokenizer, sample.image, stop, self.prices, told)
+        return TokenBatch(Tokens(codes[..., : stop.depth], lengths), told)
 
     def source(
         self, images: ImageSet, size: int, tokenizer_path: str | Path, folder: str | Path

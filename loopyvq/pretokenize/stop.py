@@ -6,11 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from loopyvq.coding import Tables
 from loopyvq.data import to_uint8
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.models import Tokenizer
-from loopyvq.pretokenize.encoding import StopRule, encode_images
+from loopyvq.pretokenize.encoding import Prices, StopRule, encode_images
 
 __all__ = ["default_stop", "psnr_of", "stop_for_length", "stop_for_psnr"]
 
@@ -32,7 +31,7 @@ def stop_for_length(
     images: Iterable[Float[Tensor, "_ c H W"]],
     mean_length: float,
     like: StopRule | None = None,
-    tables: Tables | None = None,
+    prices: Prices | None = None,
 ) -> StopRule:
     """Find the threshold that gives a mean length.
 
@@ -41,7 +40,7 @@ def stop_for_length(
         images: some of the images, in batches.
         mean_length: wanted tokens per site, above 0 and below the model's ``max_depth``.
         like: the rule that reads the threshold; by default the one that the model has now.
-        tables: of the model, for rules that need them.
+        prices: the model's tables, or a prior, for rules that need them; a prior is told nothing.
 
     Returns:
         The threshold, to four digits, at full depth.
@@ -61,7 +60,7 @@ def stop_for_length(
 
     def length_at(threshold: float) -> float:
         stop = like._replace(threshold=threshold)
-        found = [encode_images(tokenizer, batch, stop, tables).lengths for batch in batches]
+        found = [encode_images(tokenizer, batch, stop, prices).lengths for batch in batches]
         return float(torch.cat(found).float().mean())
 
     shortest, longest = length_at(_LARGEST), length_at(_SMALLEST)
@@ -79,7 +78,7 @@ def psnr_of(
     tokenizer: Tokenizer,
     images: Iterable[Float[Tensor, "_ c H W"]],
     stop: StopRule,
-    tables: Tables | None = None,
+    prices: Prices | None = None,
     *,
     pooled: bool = False,
 ) -> float:
@@ -89,7 +88,7 @@ def psnr_of(
         tokenizer: the model, in evaluation mode, with the least length that it shall have.
         images: in batches, in [-1, 1].
         stop: when a site has enough tokens.
-        tables: of the model, for rules that need them.
+        prices: the model's tables, or a prior, for rules that need them; a prior is told nothing.
         pooled: whether to take the PSNR of all images' mean squared error in place of the mean of
             their PSNRs, to which an image that is nearly perfect adds much for few tokens.
 
@@ -101,7 +100,7 @@ def psnr_of(
     """
     errors: list[Tensor] = []
     for batch in images:
-        tokens = encode_images(tokenizer, batch, stop, tables)
+        tokens = encode_images(tokenizer, batch, stop, prices)
         size = (batch.shape[2], batch.shape[3])
         painted = to_uint8(tokenizer.decode(tokens, stop.threshold, size)).double()
         errors.append((painted - to_uint8(batch).double()).square().flatten(1).mean(dim=1))
@@ -118,7 +117,7 @@ def stop_for_psnr(
     images: Iterable[Float[Tensor, "_ c H W"]],
     psnr_db: float,
     like: StopRule | None = None,
-    tables: Tables | None = None,
+    prices: Prices | None = None,
     *,
     pooled: bool = False,
 ) -> StopRule:
@@ -129,7 +128,7 @@ def stop_for_psnr(
         images: some of the images, in batches, in [-1, 1].
         psnr_db: wanted PSNR, in dB.
         like: the rule that reads the threshold; by default the one that the model has now.
-        tables: of the model, for rules that need them.
+        prices: the model's tables, or a prior, for rules that need them; a prior is told nothing.
         pooled: whether it is that of all images' mean squared error; else the mean over images.
 
     Returns:
@@ -143,7 +142,7 @@ def stop_for_psnr(
 
     def psnr_at(threshold: float) -> float:
         stop = rule._replace(threshold=threshold)
-        return psnr_of(tokenizer, batches, stop, tables, pooled=pooled)
+        return psnr_of(tokenizer, batches, stop, prices, pooled=pooled)
 
     # From few tokens on: with more of them than it was trained with, a model may do worse again.
     low, reached = _LARGEST, [psnr_at(_LARGEST)]

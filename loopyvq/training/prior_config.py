@@ -54,6 +54,8 @@ class PriorTrainingConfig:
         images: how images become tokens, where the data are no shards.
         optim: the optimizer.
         run: steps, batches, hardware, intervals.
+        start_from: a prior of the same sizes whose weights this one starts with, as `load_prior`
+            reads it; fresh ones otherwise.
         validation_share: share of the images to hold out, chosen by a hash of their number.
         validation_images: most of these that are looked at.
         overfit_gap: warn when validation is this much above training, as a share.
@@ -69,6 +71,7 @@ class PriorTrainingConfig:
         )
     )
     run: RunConfig = field(default_factory=lambda: RunConfig(batch_size=64))
+    start_from: str = ""
     validation_share: float = 0.05
     validation_images: int = 1024
     overfit_gap: float = 0.1

@@ -23,13 +23,11 @@ from loopyvq.data.token_draws import TokenDraws, is_held_out, split_rows
 from loopyvq.data.token_shards import holds_token_shards, open_token_shards
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError, DataError
-from loopyvq.models.prior.site_prior import SitePrior
-from loopyvq.models.priors import PRIORS
 from loopyvq.pretokenize import ImageTokens, Known, StopRule, default_stop
 from loopyvq.pretokenize.image_tokens import path_hint
 from loopyvq.training.loop import train
 from loopyvq.training.prior_config import PriorTrainingConfig, TokensFromImages
-from loopyvq.training.prior_start import count_symbols
+from loopyvq.training.prior_start import count_symbols, start_prior
 from loopyvq.training.prior_task import HeldOut, PriorTask
 from loopyvq.training.run import claim_folder
 
@@ -73,29 +71,30 @@ def train_prior(
         DataError: there are no usable shards or images.
         ConfigError: the data are images and there is no tokenizer, or no such prior can be.
         TrainingError: the folder holds a run already, or none to resume; or a loss is not finite.
-        CheckpointError: the state to resume or the tokenizer is damaged.
+        CheckpointError: the state to resume, the tokenizer or the prior to start from is damaged,
+            or that prior is of other sizes.
     """
     folder, run = Path(folder), config.run
-    config = replace(config, images=_anchored(config.images))
+    config = _anchored(config)
     material = _material(config, Path(data), folder, strict)
     claim_folder(folder, config, data, resume)
     torch.manual_seed(run.seed)
-    prior = PRIORS[config.kind].model(config.prior_for(material.source))
-    if isinstance(prior, SitePrior) and material.counts is not None:
-        prior.start_from(material.counts)
+    prior = start_prior(config, material.source, material.counts)
     task = PriorTask(config, prior, material.source, material.held_out, material.to_tokens)
     train(task, material.draws, run, config.optim, folder, resume=resume, quiet=quiet)
     return folder / ("best.safetensors" if material.held_out else "last.safetensors")
 
 
-def _anchored(images: TokensFromImages) -> TokensFromImages:
+def _anchored(config: PriorTrainingConfig) -> PriorTrainingConfig:
     """Name the models so that a resume from another folder finds them."""
 
     def whole(path: str) -> str:
         return str(Path(path).resolve()) if path else ""
 
+    images = config.images
     known = replace(images.known, tokenizer=whole(images.known.tokenizer))
-    return replace(images, tokenizer=whole(images.tokenizer), known=known)
+    images = replace(images, tokenizer=whole(images.tokenizer), known=known)
+    return replace(config, images=images, start_from=whole(config.start_from))
 
 
 def _material(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:

@@ -1,12 +1,41 @@
-"""What a prior may know before its first step: how often each symbol comes."""
+"""What a prior knows before its first step: what another one does, or how often symbols come."""
 
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
 
+from loopyvq.checkpoint import load_prior, load_weights
 from loopyvq.data.token_batch import PackedTokens
+from loopyvq.data.token_source import TokenSource
+from loopyvq.models.prior.site_prior import SitePrior
+from loopyvq.models.priors import PRIORS
+from loopyvq.training.prior_config import PriorTrainingConfig
 
-__all__ = ["count_symbols"]
+__all__ = ["count_symbols", "start_prior"]
+
+
+def start_prior(
+    config: PriorTrainingConfig, source: TokenSource, counts: Int[Tensor, "l v"] | None
+) -> nn.Module:
+    """Build a prior, fresh or with the weights of another one.
+
+    Args:
+        config: the kind, the sizes, and the prior to start from.
+        source: where the tokens come from.
+        counts: how often each symbol comes at each turn, for fresh weights.
+
+    Returns:
+        The prior, in training mode.
+
+    Raises:
+        CheckpointError: the other one is missing, damaged, or of other sizes.
+    """
+    prior: nn.Module = PRIORS[config.kind].model(config.prior_for(source))
+    if config.start_from:
+        load_weights(prior, load_prior(config.start_from).state_dict(), config.start_from)
+    elif isinstance(prior, SitePrior) and counts is not None:
+        prior.start_from(counts)
+    return prior
 
 
 def count_symbols(

@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from loopyvq.checkpoint import load_tokenizer, save_tokenizer
+from loopyvq.checkpoint import load_prior, load_tokenizer, save_tokenizer
 from loopyvq.codec import fit_tables_to_images, save_tables
 from loopyvq.data import open_image_set, to_pil
 from loopyvq.data.token_shards import open_token_shards
+from loopyvq.training.prior_task import nats_of
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +94,41 @@ def test_a_tune_is_kept_with_the_tokens(run, workspace, squares, tmp_path):
     assert not torch.equal(shards.packed.lengths, lengths[0])
 
 
+def test_a_prior_prices_the_tokens_of_another(run, workspace, prior, squares, tmp_path):
+    words = ("pretokenize", workspace / "run", "--data", squares, "--condition", "class")
+    words += ("--threshold", "0.6", "--priced-by", prior)
+    plain = run(*words[:-2], "--out", tmp_path / "plain")
+    assert plain[0] == 0
+    found = [open_token_shards(tmp_path / "plain")]
+    for options, shown in (((), "(prior)"), (("--effort", 1, "--tune", "balanced"), "(prior, for")):
+        out_folder = tmp_path / f"priced{len(options)}"
+        code, out, err = run(*words, *options, "--out", out_folder)
+        assert code == 0, err
+        assert shown in out
+        found.append(open_token_shards(out_folder))
+        assert found[-1].source.stop == "prior"
+    model = load_prior(prior)
+    nats = [nats_of(model, some.packed, some.source, 4).per_site for some in found]
+    assert nats[1] < nats[0]
+    assert not torch.equal(found[1].packed.lengths, found[2].packed.lengths)
+    fixed = (*words[:6], "--depth", "4", "--weigh", "0.6", "--priced-by", prior)
+    code, out, err = run(*fixed, "--out", tmp_path / "fixed")
+    assert code == 2  # that prior may stop
+    assert "least length 0, not 4" in err
+
+
+def test_prices_of_a_prior_of_another_model_are_refused(run, workspace, prior, squares, tmp_path):
+    other = tmp_path / "other.safetensors"
+    tokenizer = load_tokenizer(workspace / "run")
+    with torch.no_grad():
+        tokenizer.quantizer.codebook.weight += 1
+    save_tokenizer(other, tokenizer)
+    words = ("pretokenize", other, "--data", squares, "--priced-by", prior)
+    code, _, err = run(*words, "--out", tmp_path / "x")
+    assert code == 2
+    assert "other.safetensors is the tokenizer" in err
+
+
 def test_pooled_and_mean_psnr_are_two_wishes(run, workspace, squares, tmp_path, monkeypatch):
     asked = []
 
@@ -135,8 +171,10 @@ def test_label_maps_are_told_in_cells(run, workspace, tmp_path):
         (("--mean-length", "9"), "above 0 up to 4"),
         (("--psnr", "99"), "no threshold gives 99 dB"),
         (("--pooled-psnr", "99"), "no threshold gives 99 dB"),
-        (("--tune", "ms_ssim"), "--tune weighs errors for --in-context"),
-        (("--effort", "1"), "--effort is for --in-context, of sites that may end"),
+        (("--tune", "ms_ssim"), "--tune is for --in-context or --priced-by"),
+        (("--effort", "1"), "--effort is for --in-context or --priced-by, of sites that may end"),
+        (("--priced-by", "x", "--depth", "2"), "--priced-by with --depth needs --weigh"),
+        (("--priced-by", "nowhere.safetensors"), "there is no file nowhere.safetensors"),
         (("--batch-size", "0"), "must be at least 1"),
         (("--no-such-option", "1"), "unknown option --no-such-option"),
         (("--condition.no_such", "1"), "no_such"),

@@ -9,7 +9,9 @@ from loopyvq.generation.windows import Windows, generate_by_windows
 from loopyvq.models import Tokenizer
 from loopyvq.models.prior.base import Request
 from loopyvq.models.prior.sampling import SamplingConfig
+from loopyvq.pretokenize import StopRule, encode_images
 from loopyvq.tokens import Tokens
+from tests.pretokenize.conftest import make_site_prior
 
 
 @pytest.fixture
@@ -50,6 +52,17 @@ def test_images_are_encoded_by_the_rule_of_the_shards(tokenizer, rule):
     other = "threshold" if rule == "rate_distortion" else "rate_distortion"
     tokenizer.quantizer.stop = other
     assert not torch.equal(found.lengths, tokenizer.encode(images, 0.5).lengths)
+
+
+def test_a_prior_asks_itself_where_another_one_was_asked(tokenizer):
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    prior = make_site_prior(tokenizer)
+    source = TokenSource(threshold=0.8, max_depth=4, min_length=0, stop="prior")
+    found = encode_like(ImagePrior(prior, tokenizer, source), images)
+    expected = encode_images(tokenizer, images, StopRule(0.8, 4, "prior"), prior)
+    assert torch.equal(found.codes, expected.codes)
+    plain = encode_images(tokenizer, images, StopRule(0.8, 4))
+    assert not torch.equal(found.codes, plain.codes)
 
 
 def test_a_film_keeps_some_moments_and_passes_all_on(prior):

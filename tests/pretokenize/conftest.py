@@ -6,6 +6,8 @@ import torch
 from loopyvq.checkpoint import save_tokenizer
 from loopyvq.data import to_pil
 from loopyvq.models import Tokenizer
+from loopyvq.models.prior.attention import TransformerConfig
+from loopyvq.models.prior.site_prior import SitePrior, SitePriorConfig
 
 
 def painted(seed, size=32):
@@ -15,6 +17,20 @@ def painted(seed, size=32):
     image = (ramp[None, :, None] + 7 * seed).expand(3, -1, size).clone()
     image[:, : size // 2] += 50 * torch.rand(3, size // 2, size, generator=generator)
     return image.clamp(0, 255).to(torch.uint8)
+
+
+def make_site_prior(tokenizer, std=0.3, **changes) -> SitePrior:
+    """A prior of a tokenizer's tokens that has learned nothing, but has opinions."""
+    quantizer = tokenizer.quantizer
+    sizes = TransformerConfig(width=16, layers=1, heads=2)
+    known = {"codebook_size": quantizer.codebook_size, "max_depth": quantizer.max_depth}
+    known |= {"rows": 4, "columns": 4, **changes}
+    torch.manual_seed(0)
+    prior = SitePrior(SitePriorConfig(**known, transformer=sizes, depth=sizes)).eval()
+    for parameter in prior.parameters():
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=std)
+    return prior
 
 
 @pytest.fixture(scope="session")

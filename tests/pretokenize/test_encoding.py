@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.pretokenize import ImageTokens, Known, KnownConfig, StopRule, encode_images
 from tests.codec.conftest import make_image, make_tables, make_tokenizer
-from tests.pretokenize.conftest import painted
+from tests.pretokenize.conftest import make_site_prior, painted
 
 NOTHING = Known(KnownConfig(), 8)
 
@@ -83,6 +85,70 @@ def test_looking_again_gives_better_images():
         counts.append(int(tokens.lengths.sum()))
     assert errors[1] < 0.98 * errors[0]
     assert counts[1] < 1.05 * counts[0]
+
+
+@pytest.fixture
+def prior(tokenizer):
+    """A prior that knows nothing of the images."""
+    return make_site_prior(tokenizer, std=0.1)
+
+
+def test_tokens_that_a_prior_chooses_cost_less_under_it(tokenizer, images, prior):
+    stop = StopRule(0.6, 4, "prior")
+    found = encode_images(tokenizer, images, stop, prior).validate(16)
+    latents, sigma = tokenizer.latents(images).detach(), tokenizer.quantizer.sigma
+
+    def cost(tokens):
+        error = (latents - tokenizer.quantizer.decode(tokens)) / sigma
+        with torch.no_grad():
+            bits = float(prior(tokens).total.sum()) / math.log(2)
+        return float(error.square().sum()) + stop.price * bits
+
+    for rule in ("threshold", "rate_distortion"):
+        assert cost(found) < cost(encode_images(tokenizer, images, StopRule(0.6, 4, rule)))
+    looked = encode_images(tokenizer, images, stop._replace(effort=1), prior)
+    tuned = encode_images(tokenizer, images, stop._replace(tune="ms_ssim"), prior)
+    assert not torch.equal(looked.codes, found.codes)
+    assert not torch.equal(tuned.codes, found.codes)
+
+
+def test_a_prior_that_looks_gives_better_images():
+    tokenizer = make_tokenizer(linear_path=True)
+    prior = make_site_prior(tokenizer, rows=8, columns=9, std=0.02)
+    images = to_float(torch.stack([make_image(64, 72, seed=seed) for seed in range(2)]))
+    errors, bits = [], []
+    for effort in (0, 1):
+        stop = StopRule(0.3, tokenizer.quantizer.max_depth, "prior", effort=effort)
+        tokens = encode_images(tokenizer, images, stop, prior)
+        painted = tokenizer.decode(tokens, stop.threshold, (64, 72))
+        errors.append(float((painted - images).square().mean()))
+        with torch.no_grad():
+            bits.append(float(prior(tokens).total.sum()))
+    assert errors[1] < 0.98 * errors[0]
+    assert bits[1] < 1.05 * bits[0]
+
+
+def test_codes_of_a_fixed_depth_can_be_priced_by_a_prior(tokenizer, images):
+    prior = make_site_prior(tokenizer, max_depth=2, min_length=2)
+    tokenizer.quantizer.min_length = 2
+    nearest = encode_images(tokenizer, images, StopRule(0.0, 2))
+    for weigh, alike in ((1e-6, True), (0.8, False)):
+        stop = StopRule(0.0, 2, "prior", weigh)
+        found = encode_images(tokenizer, images, stop, prior)
+        assert bool((found.lengths == 2).all())
+        assert bool((found.codes == nearest.codes[..., :2]).float().mean() > 0.9) == alike
+
+
+def test_prices_of_a_prior_need_one_of_this_model(tokenizer, images, prior, tables):
+    stop = StopRule(0.3, 4, "prior")
+    for other in (None, tables):
+        with pytest.raises(ConfigError, match="need a prior of sites and depth"):
+            encode_images(tokenizer, images, stop, other)
+    with pytest.raises(ConfigError, match="of 9 codes, got 4 of 16"):
+        encode_images(tokenizer, images, stop, make_site_prior(tokenizer, codebook_size=9))
+    tokenizer.quantizer.min_length = 1
+    with pytest.raises(ConfigError, match="least length 0, not 1"):
+        encode_images(tokenizer, images, stop, prior)
 
 
 def test_a_rule_comes_back_from_what_is_kept_of_it():

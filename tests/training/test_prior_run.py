@@ -96,6 +96,22 @@ def test_killed_and_resumed_is_bit_identical_to_straight(shards, tmp_path, monke
     assert without_times(tmp_path / "killed") == without_times(tmp_path / "straight")
 
 
+@pytest.mark.parametrize("kind", ["site", "flat"])
+def test_a_run_starts_from_another(shards, tmp_path, kind):
+    words = ("--kind", kind, "--run.steps", "30", "--optim.learning_rate", "1e-2")
+    first = train_prior(tiny_prior_training(*words), shards, tmp_path / "first", quiet=True)
+    words = ("--kind", kind, "--run.steps", "1", "--run.validate_every", "1", "--start_from")
+    slow = ("--optim.learning_rate", "1e-9")
+    config = tiny_prior_training(*words, str(tmp_path / "first"), *slow)
+    train_prior(config, shards, tmp_path / "second", quiet=True)
+    best = max(line.get("validation_score", -9.0) for line in lines(tmp_path / "first"))
+    again = lines(tmp_path / "second")[-1]["validation_score"]
+    assert again == pytest.approx(best, abs=1e-4)
+    other = tiny_prior_training(*words, str(first), f"--{kind}.transformer.width", "32")
+    with pytest.raises(CheckpointError, match="does not fit its config"):
+        train_prior(other, shards, tmp_path / "third", quiet=True)
+
+
 def test_workers_change_nothing(shards, tmp_path):
     for workers in ("0", "1"):
         config = tiny_prior_training("--run.workers", workers, "--run.steps", "3")

@@ -1,6 +1,7 @@
 """Spell the tokens of one site, one after the other, until STOP."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,10 @@ from loopyvq.models.prior.attention import KeyValueCache, Transformer, Transform
 from loopyvq.models.prior.sampling import SamplingConfig, draw, guide, stop_probability
 from loopyvq.tokens import CONTINUE, PAD
 
-__all__ = ["DepthTransformer", "SiteNats"]
+__all__ = ["Choose", "DepthTransformer", "SiteNats"]
+
+Choose = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Decides on the symbols of a turn, see `DepthTransformer.spell`."""
 
 
 class SiteNats(NamedTuple):
@@ -162,32 +166,59 @@ class DepthTransformer(nn.Module):
         Returns:
             Codes and lengths as in `Tokens`.
         """
-        context = self.context(context)
-        cache.length = 0
-        codes = torch.full((len(uniform), self.max_depth), PAD, device=context.device)
-        ended = codes.new_zeros(len(codes), dtype=torch.bool)
-        features = context
-        for turn in range(self.max_depth):
-            seen = self.transformer((features + self.turns[turn]).unsqueeze(1), cache=cache)
-            of_codes, odds = self._decisions(seen[:, 0], turn)
+
+        def choose(turn: int, of_codes: Tensor, odds: Tensor) -> tuple[Tensor, Tensor]:
             if len(of_codes) > len(uniform):
                 (told, untold), (stops, holds) = of_codes.chunk(2), odds.chunk(2)
                 of_codes = guide(told, untold, sampling.guidance)
                 odds = guide(stops, holds, sampling.guidance)
-            chance = uniform[:, turn]
+            chance, ends = uniform[:, turn], torch.zeros_like(uniform[:, turn], dtype=torch.bool)
             if lengths is not None:
-                ended = lengths <= turn
+                ends = lengths <= turn
             elif turn >= self.min_length:
                 stop = stop_probability(odds - eagerness, sampling)
-                ended = ended | (chance < stop)
+                ends = chance < stop
                 # What is left of the number decides the code.
                 chance = ((chance - stop) / (1 - stop).clamp(min=1e-12)).clamp(0, 1 - 1e-12)
+            return draw(of_codes / sampling.turn_temperature(turn), sampling, chance), ends
+
+        return self.spell(context, choose, len(uniform), cache=cache)
+
+    def spell(
+        self,
+        context: Float[Tensor, "n d"],
+        choose: Choose,
+        batch: int,
+        *,
+        cache: KeyValueCache,
+    ) -> tuple[Int[Tensor, "b l"], Int[Tensor, " b"]]:
+        """Spell one site of every image, turn by turn, as something else decides.
+
+        Args:
+            context: of ``b`` sites, or a whole number of times as many.
+            choose: is given the turn and for every context the logits of all codes and CONTINUE and
+                the log odds of stopping; gives for each of the ``b`` sites a symbol,
+                ``codebook_size`` for CONTINUE, and whether the site ends before it.
+            batch: ``b``.
+            cache: from `cache`, for as many sites as there are contexts; what it holds is
+                forgotten.
+
+        Returns:
+            Codes and lengths as in `Tokens`.
+        """
+        context = self.context(context)
+        cache.length = 0
+        codes = torch.full((batch, self.max_depth), PAD, device=context.device)
+        ended = codes.new_zeros(batch, dtype=torch.bool)
+        features = context
+        for turn in range(self.max_depth):
+            seen = self.transformer((features + self.turns[turn]).unsqueeze(1), cache=cache)
+            symbol, ends = choose(turn, *self._decisions(seen[:, 0], turn))
+            ended = ended | ends
             if bool(ended.all()):
                 break
-            symbol = draw(of_codes / sampling.turn_temperature(turn), sampling, chance)
             codes[:, turn] = torch.where(ended, PAD, symbol)
-            again = len(context) // len(uniform)
-            features = context + self.codes(symbol).repeat(again, 1)
+            features = context + self.codes(symbol).repeat(len(context) // batch, 1)
         found = (codes != PAD).sum(dim=1)
         return torch.where(codes == self.codebook_size, CONTINUE, codes), found
 
