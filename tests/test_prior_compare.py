@@ -44,7 +44,7 @@ def compare():
 
 def options(**told):
     usual = {"length": 4.0, "tune": "ms_ssim", "short": "loop_short", "in_context": True}
-    return argparse.Namespace(**{**usual, "lengths": [1.1, 3.0], "effort": 0, **told})
+    return argparse.Namespace(**{**usual, "lengths": [1.1, 3.0], "effort": 0, "priced": 0, **told})
 
 
 def result(name, seed, rate):
@@ -68,6 +68,16 @@ def test_a_look_has_a_name_of_its_own_and_fixed_depths_have_none(compare):
     assert lines["loop_3_in_context_ms_ssim_effort_2"].effort == 2
     assert lines["fixed_depth_4_in_context"].effort == 0
     assert "loop_3_in_context_ms_ssim" not in lines
+
+
+def test_lines_that_price_their_tokens_are_asked_for(compare):
+    assert not any(entry.priced for entry in compare.entries(options()))
+    lines = {entry.name: entry for entry in compare.entries(options(effort=1, priced=2))}
+    for name in ("loop_1.1_priced_effort_1", "plain_vq_priced", "fixed_depth_4_priced"):
+        assert lines[name].priced == 2
+    assert lines["loop_mse_of_plain_vq_priced_effort_1"].like == "plain_vq"
+    assert lines["loop_1.1_priced_effort_1"].effort == 1
+    assert lines["plain_vq_priced"].effort == 0
 
 
 def test_seeds_become_means_and_ranges(compare):
@@ -108,15 +118,17 @@ def test_two_lines_and_two_seeds_end_in_one_table(tmp_path):
     command = [sys.executable, SCRIPT, "--config", tmp_path / "tokenizer.yaml"]
     command += ["--prior", tmp_path / "prior.yaml", "--data", tmp_path / "images"]
     command += ["--out", tmp_path / "out", "--steps", "2", "--images", "8", "--count", "0"]
-    command += ["--only", "loop_1", "plain_vq", "--seeds", "0", "1"]
+    command += ["--priced", "1", "--only", "loop_1_priced", "plain_vq", "--seeds", "0", "1"]
     run = subprocess.run(command, check=True, timeout=280, capture_output=True, text=True)
     last = run.stdout[run.stdout.rindex("| tokens |") :].splitlines()
-    assert [line.split(" | ")[0] for line in last[2:4]] == ["| loop_1", "| plain_vq"]
+    assert [line.split(" | ")[0] for line in last[2:4]] == ["| loop_1_priced", "| plain_vq"]
     assert all(" to " in line for line in last[2:4])
     found = json.loads((tmp_path / "out" / "results.json").read_text())
     assert [(item["name"], item["seed"]) for item in found] == [
-        ("loop_1", 0), ("loop_1", 1), ("plain_vq", 0), ("plain_vq", 1),
+        ("loop_1_priced", 0), ("loop_1_priced", 1), ("plain_vq", 0), ("plain_vq", 1),
     ]  # fmt: skip
+    shards = {path.name for path in (tmp_path / "out" / "shards").iterdir()}
+    assert {"plain_vq", "loop_1_priced_0", "loop_1_priced_1", "loop_1_priced_seed_1_1"} <= shards
     assert {path.name for path in (tmp_path / "out" / "tokenizers").iterdir()} == {
         "loop_short",
         "plain_vq",

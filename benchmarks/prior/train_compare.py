@@ -9,6 +9,10 @@ stands in the table several times: at the others' mean length, at their mean PSN
 squared error, which weighs all images alike (an image that is nearly perfect raises a mean of PSNRs
 for few tokens, and a fixed depth spends as many on it as on any other).
 
+With --priced N there are lines whose priors choose their own tokens: trained for a part of the
+time on the nearest codes, then N times for another on tokens chosen by what they cost under it, in
+as much time together as any other.
+
     python benchmarks/prior/train_compare.py --config configs/fashion_mnist.yaml \\
         --data fashion-mnist/train-images-idx3-ubyte.gz --out runs/prior_fashion
 
@@ -34,11 +38,13 @@ from loopyvq.codec.importance import TUNES
 from loopyvq.config import parse_config, read_yaml
 from loopyvq.data import open_image_set, to_float
 from loopyvq.data.token_draws import is_held_out, split_rows
-from loopyvq.data.token_shards import open_token_shards
+from loopyvq.data.token_shards import holds_token_shards, open_token_shards, read_plan
+from loopyvq.models.prior.site_prior import SitePrior
 from loopyvq.pretokenize import (
     StopRule,
     default_stop,
     psnr_of,
+    psnr_of_tokens,
     stop_for_length,
     stop_for_psnr,
 )
@@ -79,7 +85,8 @@ class Entry:
         pooled: whether that is its mean squared error; else its mean PSNR.
         in_context: whether codes and stops are chosen by what they cost in context.
         tune: what errors are weighed for, with ``in_context``.
-        effort: how often images are looked at, with ``in_context``.
+        effort: how often images are looked at, with ``in_context`` or ``priced``.
+        priced: how often the prior chooses the tokens anew that it goes on to learn.
     """
 
     name: str
@@ -91,6 +98,7 @@ class Entry:
     in_context: bool = False
     tune: str = "psnr"
     effort: int = 0
+    priced: int = 0
 
 
 def entries(arguments: argparse.Namespace) -> list[Entry]:
@@ -131,13 +139,25 @@ def entries(arguments: argparse.Namespace) -> list[Entry]:
         )
         for mean in arguments.lengths
     ]
-    in_context = [
-        replace(entry, name=f"{entry.name}_effort_{arguments.effort}", effort=arguments.effort)
-        if arguments.effort and not entry.depth
-        else entry
-        for entry in weighed + lengths
+    priced = [
+        replace(entry, name=f"{entry.name}_priced", priced=arguments.priced)
+        for entry in usual
+        if not entry.like or entry.pooled
     ]
-    return usual + in_context * arguments.in_context
+    priced += [
+        Entry(f"loop_{mean:g}_priced", "loop" if mean > 1.5 else short, length=mean,
+              priced=arguments.priced)
+        for mean in arguments.lengths
+    ]  # fmt: skip
+    further = (weighed + lengths) * arguments.in_context + priced * (arguments.priced > 0)
+    return usual + [looking(entry, arguments.effort) for entry in further]
+
+
+def looking(entry: Entry, effort: int) -> Entry:
+    """Let a line look at images, unless its depth is fixed."""
+    if not effort or entry.depth:
+        return entry
+    return replace(entry, name=f"{entry.name}_effort_{effort}", effort=effort)
 
 
 def run(*words: object) -> None:
@@ -173,38 +193,44 @@ def held_out(arguments: argparse.Namespace, channels: int) -> Iterator[Tensor]:
         yield torch.stack([to_float(images.read(int(row))) for row in some])
 
 
-def stop_of(arguments: argparse.Namespace, entry: Entry) -> StopRule:
+def stop_of(
+    arguments: argparse.Namespace, entry: Entry, prior: SitePrior | None = None
+) -> StopRule:
     """Decide when sites have enough tokens, on the images to measure on."""
     if entry.depth:
-        return StopRule(0.0, entry.depth, weigh=arguments.weigh if entry.in_context else 0.0)
+        weighs = entry.in_context or prior is not None
+        rule = StopRule(0.0, entry.depth, weigh=arguments.weigh if weighs else 0.0)
+        return rule if prior is None else rule._replace(rule="prior")
     path = arguments.tokenizers / entry.tokenizer
     tokenizer = load_tokenizer(path)
     tokenizer.quantizer.stop = arguments.stop
-    like, tables = default_stop(tokenizer), None
+    like, prices = default_stop(tokenizer), None
     images = list(held_out(arguments, tokenizer.config.image_channels))
-    if entry.in_context:  # that takes long: on fewer of them
-        like, tables, images = (
-            like._replace(rule="in_context", tune=entry.tune, effort=entry.effort),
-            load_tables(path),
-            images[:1],
-        )
+    if prior is not None or entry.in_context:  # that takes long: on fewer of them
+        rule = "in_context" if prior is None else "prior"
+        like = like._replace(rule=rule, tune=entry.tune, effort=entry.effort)
+        prices, images = load_tables(path) if prior is None else prior, images[:1]
     if entry.length:
-        return stop_for_length(tokenizer, images, entry.length, like, tables)
+        return stop_for_length(tokenizer, images, entry.length, like, prices)
     other = next(item for item in entries(arguments) if item.name == entry.like)
     theirs = load_tokenizer(arguments.tokenizers / other.tokenizer)
     theirs.quantizer.min_length = other.depth
     wanted = psnr_of(theirs, images, StopRule(0.0, other.depth), pooled=entry.pooled)
-    return stop_for_psnr(tokenizer, images, wanted, like, tables, pooled=entry.pooled)
+    return stop_for_psnr(tokenizer, images, wanted, like, prices, pooled=entry.pooled)
 
 
-def make_shards(arguments: argparse.Namespace, entry: Entry, stop: StopRule) -> Path:
-    folder = arguments.out / "shards" / entry.name
+def make_shards(
+    arguments: argparse.Namespace, entry: Entry, stop: StopRule, name: str, prior: Path | None
+) -> Path:
+    folder = arguments.out / "shards" / name
     if entry.depth:
         rule = ["--depth", stop.depth, "--weigh", stop.weigh]
     else:
         rule = ["--threshold", stop.threshold, "--stop", arguments.stop]
-        looks = ["--effort", entry.effort] if entry.effort else []
-        rule += ["--in-context", "--tune", entry.tune, *looks] if entry.in_context else []
+        looks = ["--effort", entry.effort] if entry.effort and stop.rule != arguments.stop else []
+        rule += ["--in-context", "--tune", entry.tune] if entry.in_context else []
+        rule += looks
+    rule += ["--priced-by", prior] if prior else []
     if entry.in_context and arguments.limit:
         rule += ["--limit", arguments.limit]
     run("pretokenize", arguments.tokenizers / entry.tokenizer, "--data", arguments.data, "--out",
@@ -217,18 +243,53 @@ def run_name(entry: Entry, seed: int) -> str:
     return f"{entry.name}_seed_{seed}" if seed else entry.name
 
 
-def train(arguments: argparse.Namespace, entry: Entry, shards: Path, seed: int) -> dict[str, float]:
+def taught(arguments: argparse.Namespace, entry: Entry, seed: int) -> tuple[Path, dict[str, float]]:
+    """Train the prior of a line, and where it prices tokens itself, let it choose them in between.
+
+    Returns:
+        The tokens it learned last, what it took and how many steps it made.
+    """
+    name, spent, before = run_name(entry, seed), dict[str, float](), None
+    for turn in range(entry.priced + 1):
+        last = turn == entry.priced
+        shards = arguments.out / "shards" / (f"{name}_{turn}" if entry.priced else entry.name)
+        prior = load_prior(before) if before else None
+        stop = known_stop(shards) or stop_of(arguments, entry, prior)
+        make_shards(arguments, entry, stop, shards.name, before)
+        folder = arguments.out / "priors" / (name if last else f"{name}_{turn}")
+        here = train(arguments, shards, folder, seed, before, 1 / (entry.priced + 1))
+        spent = {key: value + spent.get(key, 0.0) for key, value in here.items()}
+        before = folder
+    return shards, spent
+
+
+def known_stop(shards: Path) -> StopRule | None:
+    """Give the rule of shards that were begun already."""
+    return StopRule.of(read_plan(shards).source) if holds_token_shards(shards) else None
+
+
+def train(
+    arguments: argparse.Namespace,
+    shards: Path,
+    folder: Path,
+    seed: int,
+    start: Path | None,
+    share: float,
+) -> dict[str, float]:
     """Train one prior; the clock of the loop is that of this process, not of the machine."""
     options = [*arguments.options, "--run.seed", str(seed)]
+    if start:  # it has learned how far a step may go
+        options += ["--start_from", str(start), "--optim.warmup_steps", "20"]
     config = parse_config(PriorTrainingConfig, read_yaml(arguments.prior), options)
-    seconds, steps = (0.0, arguments.steps) if arguments.steps else (arguments.seconds, 100_000)
+    seconds, steps = share * arguments.seconds, 100_000
+    if arguments.steps:
+        seconds, steps = 0.0, max(1, round(share * arguments.steps))
     limits = replace(
         config.run, time_limit_s=seconds, steps=steps, tensorboard=False,
         accelerator=arguments.accelerator, precision=arguments.precision,
     )  # fmt: skip
     clock = time.process_time if arguments.accelerator == "cpu" else time.monotonic
     loop.time = SimpleNamespace(monotonic=clock)
-    folder = arguments.out / "priors" / run_name(entry, seed)
     resume = (folder / "state.safetensors").is_file()
     train_prior(replace(config, run=limits), shards, folder, resume=resume, quiet=True)
     header = read_tensors(folder / "state.safetensors", "training state").header
@@ -245,17 +306,20 @@ def measure(
     rows = split_rows(shards, PriorTrainingConfig().validation_share)[1][: arguments.images]
     found = nats_of(prior, shards.packed, source, 64, rows)
     tokenizer = load_tokenizer_of(folder)
-    tokenizer.quantizer.min_length = source.min_length
-    stop = StopRule.of(source)
-    tables = load_tables(arguments.tokenizers / entry.tokenizer) if stop.needs_tables else None
     images = list(held_out(arguments, tokenizer.config.image_channels))
+    tokens = [shards.packed.select(some).tokens for some in rows.split(_BATCH)]
+    pairs = list(zip(images, tokens, strict=False))  # --limit leaves some without tokens
+
+    def psnr_db(*, pooled: bool) -> float:
+        return psnr_of_tokens(tokenizer, pairs, source.threshold, pooled=pooled)
+
     return {
         "name": entry.name,
         "seed": seed,
         "tokens_per_site": found.num_tokens / found.num_sites,
         **found.values(),
-        "psnr_db": psnr_of(tokenizer, images, stop, tables),
-        "pooled_psnr_db": psnr_of(tokenizer, images, stop, tables, pooled=True),
+        "psnr_db": psnr_db(pooled=False),
+        "pooled_psnr_db": psnr_db(pooled=True),
         "threshold": source.threshold,
         "images": len(rows),
         "parameters": sum(item.numel() for item in prior.parameters()),
@@ -334,13 +398,15 @@ def main() -> None:
     parser.add_argument("--in-context", action="store_true",
                         help="also lines whose codes and stops are chosen in context")  # fmt: skip
     parser.add_argument("--lengths", type=float, nargs="*", default=[], metavar="N",
-                        help="with --in-context: the loop at these too")  # fmt: skip
+                        help="with --in-context or --priced: the loop at these too")  # fmt: skip
     parser.add_argument("--tune", default="ms_ssim", choices=tuple(TUNES),
                         help="what those weigh errors for")  # fmt: skip
     parser.add_argument("--effort", type=int, default=0, metavar="N",
-                        help="with --in-context: look N times at each image")  # fmt: skip
+                        help="with these: look N times at each image")  # fmt: skip
+    parser.add_argument("--priced", type=int, default=0, metavar="N",
+                        help="also lines whose priors choose their tokens, N times")  # fmt: skip
     parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
-                        help="threshold at which a fixed depth weighs codes")  # fmt: skip
+                        help="threshold at which a fixed depth weighs or prices codes")  # fmt: skip
     parser.add_argument("--limit", type=int, default=0, metavar="N",
                         help="images with tokens in context: 10 ms each")  # fmt: skip
     parser.add_argument("--images", type=int, default=1000, help="held-out images to measure on")
@@ -355,8 +421,8 @@ def main() -> None:
     parser.add_argument("--accelerator", default="cpu", choices=("cpu", "cuda"))
     parser.add_argument("--precision", default="32-true")
     arguments, arguments.options = parser.parse_known_args()
-    if arguments.lengths and not arguments.in_context:
-        parser.error("--lengths needs --in-context")
+    if arguments.lengths and not (arguments.in_context or arguments.priced):
+        parser.error("--lengths needs --in-context or --priced")
     arguments.tokenizers = arguments.tokenizers or arguments.out / "tokenizers"
     lines = {entry.name: entry for entry in entries(arguments)}
     if unknown := set(arguments.only or ()) - set(lines):
@@ -367,9 +433,8 @@ def main() -> None:
     found = json.loads(path.read_text()) if path.is_file() else []
     results = {(item["name"], item.get("seed", 0)): item for item in found}
     for entry in wanted:
-        shards = make_shards(arguments, entry, stop_of(arguments, entry))
         for seed in arguments.seeds:
-            trained = train(arguments, entry, shards, seed)
+            shards, trained = taught(arguments, entry, seed)
             judged = judge(arguments, entry, seed) if arguments.count else {}
             measured = measure(arguments, entry, shards, seed)
             results[entry.name, seed] = {**measured, **trained, **judged}

@@ -4,7 +4,13 @@ from loopyvq.pretokenize.encoding import Prices, StopRule, encode_images
 from loopyvq.pretokenize.image_tokens import ImageTokens
 from loopyvq.pretokenize.known import Known, KnownConfig
 from loopyvq.pretokenize.shards import pretokenize, square_side
-from loopyvq.pretokenize.stop import default_stop, psnr_of, stop_for_length, stop_for_psnr
+from loopyvq.pretokenize.stop import (
+    default_stop,
+    psnr_of,
+    psnr_of_tokens,
+    stop_for_length,
+    stop_for_psnr,
+)
 from loopyvq.pretokenize.summary import ShardSummary, summarise
 
 __all__ = [
@@ -18,6 +24,7 @@ __all__ = [
     "encode_images",
     "pretokenize",
     "psnr_of",
+    "psnr_of_tokens",
     "square_side",
     "stop_for_length",
     "stop_for_psnr",

@@ -10,8 +10,9 @@ from loopyvq.data import to_uint8
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.models import Tokenizer
 from loopyvq.pretokenize.encoding import Prices, StopRule, encode_images
+from loopyvq.tokens import Tokens
 
-__all__ = ["default_stop", "psnr_of", "stop_for_length", "stop_for_psnr"]
+__all__ = ["default_stop", "psnr_of", "psnr_of_tokens", "stop_for_length", "stop_for_psnr"]
 
 _BISECTIONS = 16
 _SMALLEST = 1e-3
@@ -98,11 +99,36 @@ def psnr_of(
     Raises:
         DataError: there are no images.
     """
+    pairs = ((batch, encode_images(tokenizer, batch, stop, prices)) for batch in images)
+    return psnr_of_tokens(tokenizer, pairs, stop.threshold, pooled=pooled)
+
+
+@torch.no_grad()
+def psnr_of_tokens(
+    tokenizer: Tokenizer,
+    pairs: Iterable[tuple[Float[Tensor, "_ c H W"], Tokens]],
+    threshold: float,
+    *,
+    pooled: bool = False,
+) -> float:
+    """Measure how well tokens that are there reconstruct images.
+
+    Args:
+        tokenizer: the model, in evaluation mode.
+        pairs: images in batches, in [-1, 1], and their tokens.
+        threshold: that of the tokens, which the decoder is told.
+        pooled: as of `psnr_of`.
+
+    Returns:
+        PSNR of 8-bit values, in dB.
+
+    Raises:
+        DataError: there are no images.
+    """
     errors: list[Tensor] = []
-    for batch in images:
-        tokens = encode_images(tokenizer, batch, stop, prices)
+    for batch, tokens in pairs:
         size = (batch.shape[2], batch.shape[3])
-        painted = to_uint8(tokenizer.decode(tokens, stop.threshold, size)).double()
+        painted = to_uint8(tokenizer.decode(tokens, threshold, size)).double()
         errors.append((painted - to_uint8(batch).double()).square().flatten(1).mean(dim=1))
     if not errors:
         raise DataError("no image could be read")
