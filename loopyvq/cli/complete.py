@@ -65,8 +65,9 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     size, count = (image.shape[1], image.shape[2]), arguments.count
     with told_in_one_line():
         windows = wished_windows(arguments, model)
-        known, mask = _known(image, arguments.keep, model)
         classes = wanted_classes(arguments, model, count)
+        told = classes[:1] if classes is not None and len(arguments.classes or ()) == 1 else None
+        known, mask = _known(image, arguments.keep, model, told)
         request = wished_request(arguments, options, model, size, classes, count)
         request = request._replace(
             known=type(known)(*(item.expand(count, *item.shape[1:]) for item in known)),
@@ -93,12 +94,15 @@ def _read(path: str, model: "ImagePrior") -> "Tensor":
     return image
 
 
-def _known(image: "Tensor", keep: str, model: "ImagePrior") -> "tuple[Tokens, Tensor]":
+def _known(
+    image: "Tensor", keep: str, model: "ImagePrior", classes: "Tensor | None"
+) -> "tuple[Tokens, Tensor]":
     """Encode the image as the prior's training images were, and find the sites to keep."""
+    from loopyvq.conditions import Condition
     from loopyvq.data import open_image_set, to_float
     from loopyvq.generation import REGIONS, encode_like, mask_of_picture, mask_of_region
 
-    known = encode_like(model, to_float(image).unsqueeze(0))
+    known = encode_like(model, to_float(image).unsqueeze(0), Condition(classes=classes))
     grid = (known.lengths.shape[1], known.lengths.shape[2])
     if keep in REGIONS or not Path(keep).suffix:
         mask = mask_of_region(keep, grid)

@@ -21,7 +21,8 @@ def encode_like(
 ) -> Tokens:
     """Encode images as those were that a prior was trained on.
 
-    Where another prior chose those, its prices are those of this one.
+    Where another prior chose those, its prices are those of this one; an image larger than the
+    prior has the lengths of the rate-distortion stop and the nearest codes.
 
     Args:
         model: the prior and its tokenizer.
@@ -34,6 +35,9 @@ def encode_like(
     quantizer, source = model.tokenizer.quantizer, model.source
     before, quantizer.min_length = quantizer.min_length, source.min_length
     stop = StopRule.of(source)
+    height, width = model.grid_of((images.shape[2], images.shape[3]))
+    if stop.rule == "prior" and (height > source.rows or width > source.columns):
+        stop = stop._replace(rule="rate_distortion")
     try:
         images = images.to(quantizer.sigma.device)
         tokens = encode_images(model.tokenizer, images, stop, model.prices, condition)

@@ -57,6 +57,25 @@ def test_a_prior_resumes_and_trains_on_images_too(run, prior, workspace, squares
     assert code == 0, err
 
 
+def test_a_prior_goes_on_with_tokens_that_it_chose(run, prior, workspace, squares, tmp_path):  # noqa: F811
+    words = ("pretokenize", workspace / "run", "--data", squares, "--condition", "class")
+    words += ("--threshold", "0.5", "--priced-by", prior / "run", "--out", tmp_path / "shards")
+    assert run(*words)[0] == 0
+    words = ("train", "prior", prior / "tiny.yaml", "--data", tmp_path / "shards", "--quiet")
+    words += ("--out", tmp_path / "run", "--start_from", prior / "run")
+    code, _, err = run(*words)
+    assert code == 0, err
+    code, out, err = run("evaluate", "prior", tmp_path / "run", "--data", squares, "--limit", 3)
+    assert code == 0, err
+    assert "0.png" in out
+    photo = next(squares.rglob("*.png"))
+    for options in ((), ("--class", "bee")):
+        words = ("complete", tmp_path / "run", photo, "--out", tmp_path / "out", *options)
+        code, out, err = run(*words)
+        assert code == 0, err
+        assert "from 8 of 16 sites" in out
+
+
 def test_other_classes_and_lost_tokenizers_are_named(run, prior, workspace, squares, tmp_path):  # noqa: F811
     code, _, err = run("evaluate", "prior", prior / "run", "--data", workspace / "photos")
     assert code == 2

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -57,12 +59,15 @@ def test_images_are_encoded_by_the_rule_of_the_shards(tokenizer, rule):
 def test_a_prior_asks_itself_where_another_one_was_asked(tokenizer):
     images = torch.rand(2, 3, 16, 16) * 2 - 1
     prior = make_site_prior(tokenizer)
-    source = TokenSource(threshold=0.8, max_depth=4, min_length=0, stop="prior")
+    source = TokenSource(threshold=0.8, max_depth=4, rows=4, columns=4, stop="prior")
     found = encode_like(ImagePrior(prior, tokenizer, source), images)
     expected = encode_images(tokenizer, images, StopRule(0.8, 4, "prior"), prior)
     assert torch.equal(found.codes, expected.codes)
     plain = encode_images(tokenizer, images, StopRule(0.8, 4))
     assert not torch.equal(found.codes, plain.codes)
+    small = ImagePrior(make_site_prior(tokenizer, rows=1), tokenizer, replace(source, rows=1))
+    nearest = encode_images(tokenizer, images, StopRule(0.8, 4, "rate_distortion"))
+    assert torch.equal(encode_like(small, images).codes, nearest.codes)
 
 
 def test_a_film_keeps_some_moments_and_passes_all_on(prior):
