@@ -172,9 +172,12 @@ def train_tokenizers(arguments: argparse.Namespace, wanted: list[Entry]) -> None
     models += [entry.tokenizer for entry in wanted]
     for name in sorted(set(models)):
         options, folder = TOKENIZERS[name], arguments.tokenizers / name
-        if (folder / "state.safetensors").is_file():
+        done, state = (folder / f"{file}.safetensors" for file in ("best", "state"))
+        if done.is_file() and (load_tables(folder) is not None or not state.is_file()):
+            continue
+        if state.is_file():
             run("train", "tokenizer", "--resume", folder, "--quiet")
-        elif not (folder / "best.safetensors").is_file():
+        else:
             words = (arguments.config, "--data", arguments.data, "--out", folder, "--quiet")
             most = max(2, round(1.5 * arguments.length))
             told = options.format(most=most, stop=arguments.stop)

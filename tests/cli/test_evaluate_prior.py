@@ -59,8 +59,9 @@ def test_a_prior_resumes_and_trains_on_images_too(run, prior, workspace, squares
 
 def test_a_prior_goes_on_with_tokens_that_it_chose(run, prior, workspace, squares, tmp_path):  # noqa: F811
     words = ("pretokenize", workspace / "run", "--data", squares, "--condition", "class")
-    words += ("--threshold", "0.5", "--priced-by", prior / "run", "--out", tmp_path / "shards")
-    assert run(*words)[0] == 0
+    words += ("--depth", "2", "--weigh", "0.5", "--priced-by", prior / "run")
+    code, _, err = run(*words, "--out", tmp_path / "shards")
+    assert code == 0, err
     words = ("train", "prior", prior / "tiny.yaml", "--data", tmp_path / "shards", "--quiet")
     words += ("--out", tmp_path / "run", "--start_from", prior / "run")
     code, _, err = run(*words)
