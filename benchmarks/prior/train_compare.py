@@ -234,7 +234,7 @@ def make_shards(
         rule += ["--in-context", "--tune", entry.tune] if entry.in_context else []
         rule += looks
     rule += ["--priced-by", prior] if prior else []
-    if entry.in_context and arguments.limit:
+    if (entry.in_context or prior) and arguments.limit:
         rule += ["--limit", arguments.limit]
     run("pretokenize", arguments.tokenizers / entry.tokenizer, "--data", arguments.data, "--out",
         folder, "--condition", "class", *rule)  # fmt: skip
@@ -411,7 +411,7 @@ def main() -> None:
     parser.add_argument("--weigh", type=float, default=0.2, metavar="T",
                         help="threshold at which a fixed depth weighs or prices codes")  # fmt: skip
     parser.add_argument("--limit", type=int, default=0, metavar="N",
-                        help="images with tokens in context: 10 ms each")  # fmt: skip
+                        help="images with tokens in context or priced: 10 ms each")  # fmt: skip
     parser.add_argument("--images", type=int, default=1000, help="held-out images to measure on")
     parser.add_argument("--count", type=int, default=1000, help="images to draw; 0: none")
     parser.add_argument("--sampling", nargs="+", default=WAYS, metavar="OPTIONS",
