@@ -67,7 +67,9 @@ def test_training_learns(photos, tmp_path):
     assert sum(measured[-5:]) / 5 > sum(measured[:5]) / 5 + 3
 
 
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize(
+    "precision", ["32-true", pytest.param("bf16-mixed", marks=pytest.mark.slow)]
+)
 def test_killed_and_resumed_is_bit_identical_to_straight(photos, tmp_path, precision):
     words = ["--run.steps", "8", "--run.save_every", "3", "--run.precision", precision]
     words += ["--run.accumulate", "2"] if precision == "32-true" else []
