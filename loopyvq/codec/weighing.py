@@ -166,8 +166,7 @@ def weighed_tokens(
     """
     goal, metric, importance = aim or Aim(latents)
     left = (goal.double().cpu() / float(quantizer.sigma)).numpy().copy()
-    codebook = quantizer.codebook.weight.double().cpu().numpy()
-    gains = quantizer.gains().double().cpu().numpy()
+    codebooks = quantizer.codebooks().double().cpu().numpy()
     lengths_before = start.lengths.cpu().numpy()
     model = NetworkModel(tables, left.shape[:2], neighbours=True)
     codes = np.full((*left.shape[:2], quantizer.max_depth), PAD, np.int64)
@@ -178,11 +177,10 @@ def weighed_tokens(
     active = np.ones(left.shape[:2], np.bool_)
     for turn in range(depth):
         stops_here = may_stop and turn >= min_length
-        here = gains[turn] * codebook
-        port = WeighingPort(left, here, prices, keeps[turn], stops_here, metric)
+        port = WeighingPort(left, codebooks[turn], prices, keeps[turn], stops_here, metric)
         model.code_turn(port, active, turn, _share(lengths_before, turn) if stops_here else 0)
         active = active & (port.plane != port.stop)
-        symbols = np.where(port.plane == len(codebook), CONTINUE, port.plane)
+        symbols = np.where(port.plane == quantizer.codebook_size, CONTINUE, port.plane)
         codes[..., turn] = np.where(active, symbols, PAD)
         lengths[active] = turn + 1
         if not active.any():

@@ -194,9 +194,11 @@ def _priced(
     condition: Condition | None,
 ) -> Tokens:
     quantizer = tokenizer.quantizer
-    book = quantizer.codebook.weight
-    latents = torch.stack([aim.latents for aim in aims]).to(book) / quantizer.sigma
-    price = torch.full(latents.shape[:3], stop.price, device=book.device)
+    if quantizer.config.transform != "residual":
+        raise ConfigError("a prior prices the tokens of residual loops, not those of pulls")
+    codes = quantizer.codebooks()[: prior.config.max_depth]
+    latents = torch.stack([aim.latents for aim in aims]).to(codes) / quantizer.sigma
+    price = torch.full(latents.shape[:3], stop.price, device=codes.device)
     metric = torch.ones_like(latents[:, 0, 0])
     for number, aim in enumerate(aims):
         if aim.importance is not None:
@@ -208,7 +210,6 @@ def _priced(
         raise ConfigError(
             f"the prior is of tokens of least length {least}, not {quantizer.min_length}"
         )
-    codes = quantizer.gains()[: prior.config.max_depth, None, None] * book
     dummies = quantizer.config.dummies
     try:
         return priced_tokens(

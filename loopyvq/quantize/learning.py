@@ -144,7 +144,7 @@ class LearningLoop(Quantizer):
         if is_recomputation() or not (is_parallel() or bool(valid.any())):
             return
         self.scale.collect(latents[valid])
-        gains, codebooks = self.gains().detach(), self._codebooks().detach()
+        gains, codebooks = self.gains().detach(), self.codebooks().detach()
         scaled = latents / self.sigma
         self._recent = assignments_of(scaled.float(), codes, codebooks, gains)
         self.codebook.collect(self._recent)
@@ -152,8 +152,12 @@ class LearningLoop(Quantizer):
         if self.automatic_update:
             self.update()
 
-    def _codebooks(self) -> Float[Tensor, "l k d"]:
-        """Give the codes of every turn, its gain included."""
+    def codebooks(self) -> Float[Tensor, "l k d"]:
+        """Give the codes of every turn of a residual loop, in units of ``sigma``.
+
+        Returns:
+            One codebook per turn, its gain included; the first turn may have codes of its own.
+        """
         return books_of(self.codebook.weight, self.gains(), self._first())
 
     def _first(self) -> First | None:

@@ -308,7 +308,7 @@ class LoopQuantizer(LearningLoop):
     @torch.no_grad()
     def _sum(self, codes: Int[Tensor, "n l"], dtype: torch.dtype) -> Float[Tensor, "n d"]:
         """Add up codes turn by turn, in the order and rounding of the loop itself."""
-        codebooks = self._codebooks()
+        codebooks = self.codebooks()
         total = torch.zeros(codes.shape[0], codebooks.shape[2], dtype=dtype, device=codes.device)
         for turn in range(codes.shape[1]):
             row = codes[:, turn]

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
+import torch
 
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.tiles import latents_in_tiles
 from loopyvq.codec.weighing import Aim, WeighingPort, weighed_tokens
-from loopyvq.coding import ideal_bits
+from loopyvq.coding import CodedTokens, fit_tables, ideal_bits
 from loopyvq.coding.range_coder import TOTAL
 from loopyvq.errors import ConfigError
+from loopyvq.quantize import LoopConfig, LoopQuantizer
 
 
 def bits_of(tokens, quantizer, tables):
@@ -120,6 +122,25 @@ def test_least_length(tokenizer, tables, latents):
     start = tokenizer.quantizer.encode(latents, 1.0)
     found = weighed_tokens(tokenizer.quantizer, latents, tables, start, 10.0, min_length=1)
     assert found.lengths.unique().tolist() == [1]
+
+
+def test_a_first_turn_with_codes_of_its_own_is_weighed_with_them(latents):
+    rows, generator = latents.reshape(-1, 4), torch.Generator().manual_seed(0)
+    config = LoopConfig(
+        codebook_size=16, codebook_dim=4, max_depth=3, first_codebook=True, start_iterations=2,
+        codebook_update="frozen",
+    )  # fmt: skip
+    quantizer = LoopQuantizer(config).eval()
+    quantizer.sigma.fill_(float(rows.square().sum(dim=1).mean().sqrt()))
+    quantizer.fit_later_turns(rows[:16] / quantizer.sigma, rows[16:], generator)
+    nearest = quantizer.encode(latents, 0.0, 3)
+    codes, gains = quantizer.codebook.weight.double().numpy(), quantizer.gains().double().numpy()
+    samples = [CodedTokens(nearest.codes.numpy(), nearest.lengths.numpy())]
+    tables = fit_tables(samples, codes, gains, examples_per_turn=200, epochs=1)
+    found = weighed_tokens(quantizer, latents, tables, nearest, 1e-9, may_stop=False)
+    assert torch.equal(found.codes[..., 0], nearest.codes[..., 0])
+    errors = [squared_error(tokens, quantizer, latents) for tokens in (found, nearest)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.02)
 
 
 def test_files_hold_the_weighed_tokens_and_keep_their_bound(codec, tables, latents, image):

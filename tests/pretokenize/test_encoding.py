@@ -9,7 +9,9 @@ from loopyvq.coding import ideal_bits
 from loopyvq.data import to_float
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
+from loopyvq.models import Tokenizer, TokenizerConfig
 from loopyvq.pretokenize import ImageTokens, Known, KnownConfig, StopRule, encode_images
+from loopyvq.quantize import LoopConfig
 from tests.codec.conftest import make_image, make_tables, make_tokenizer
 from tests.pretokenize.conftest import make_site_prior, painted
 
@@ -149,6 +151,14 @@ def test_prices_of_a_prior_need_one_of_this_model(tokenizer, images, prior, tabl
     tokenizer.quantizer.min_length = 1
     with pytest.raises(ConfigError, match="least length 0, not 1"):
         encode_images(tokenizer, images, stop, prior)
+
+
+def test_pulls_have_no_prices(images):
+    loop = LoopConfig(codebook_size=16, codebook_dim=4, max_depth=4, transform="pull")
+    config = TokenizerConfig(channels=(8, 16), encoder_blocks=1, decoder_blocks=1, quantizer=loop)
+    tokenizer = Tokenizer(config).eval()
+    with pytest.raises(ConfigError, match="residual loops"):
+        encode_images(tokenizer, images, StopRule(0.3, 4, "prior"), make_site_prior(tokenizer))
 
 
 def test_a_rule_comes_back_from_what_is_kept_of_it():

@@ -76,8 +76,8 @@ def priced_tokens(
     for site in range(sites):
         before = slice(max(0, site - 1), site)
         content = prior.embedding(chosen[:, before], lengths[:, before])
-        choose = _SiteChoice(config, codes, left[:, site], weights, per_nat[:, site], dummies)
-        context = reader.read(content)[:, -1]
+        context, here = reader.read(content)[:, -1], (left[:, site], weights, per_nat[:, site])
+        choose = _SiteChoice(config, codes, *here, dummies=dummies)
         said, _ = prior.depth.spell(context, choose, batch, cache=cache)
         lengths[:, site] = choose.lengths
         ran = torch.arange(config.max_depth, device=said.device) < choose.lengths.unsqueeze(1)
@@ -99,6 +99,7 @@ class _SiteChoice:
         left: Tensor,
         weights: Tensor,
         price: Tensor,
+        *,
         dummies: bool,
     ) -> None:
         self.lengths = torch.zeros_like(price, dtype=torch.int64)
