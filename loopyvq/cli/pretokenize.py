@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     )
     images = _open(arguments, known, tokenizer)
     size = arguments.size or square_side(images)
-    prices = _prices(arguments, tokenizer)
+    prices = _prices(arguments, tokenizer, size)
     stop = _stop(arguments, tokenizer, images, size, prices)
     to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), prices)
     plan = ShardPlan(
@@ -247,7 +247,7 @@ def _require_prices(arguments: argparse.Namespace) -> None:
         raise ConfigError("--priced-by with --depth needs --weigh: at which threshold to price")
 
 
-def _prices(arguments: argparse.Namespace, tokenizer: "Tokenizer") -> "Prices | None":
+def _prices(arguments: argparse.Namespace, tokenizer: "Tokenizer", size: int) -> "Prices | None":
     """Load what is asked for prices, if anything is."""
     from loopyvq.checkpoint import load_prior, load_tokenizer_of
     from loopyvq.codec import load_tables
@@ -259,6 +259,12 @@ def _prices(arguments: argparse.Namespace, tokenizer: "Tokenizer") -> "Prices | 
     prior = load_prior(arguments.priced_by, tokenizer.quantizer.sigma.device)
     if not isinstance(prior, SitePrior):
         raise ConfigError(f"{arguments.priced_by} is no prior of sites and depth: it has no prices")
+    sites, known = -(-size // tokenizer.config.downsampling), prior.config
+    if sites > min(known.rows, known.columns):
+        raise ConfigError(
+            f"{arguments.priced_by} knows up to {known.rows} x {known.columns} sites, images of "
+            f"{size} pixels have {sites} x {sites}: choose a smaller --size"
+        )
     return prior
 
 

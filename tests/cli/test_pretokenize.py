@@ -117,6 +117,14 @@ def test_a_prior_prices_the_tokens_of_another(run, workspace, prior, squares, tm
     assert "least length 0, not 4" in err
 
 
+def test_a_prior_of_fewer_sites_has_no_prices(run, workspace, prior, squares, tmp_path):
+    words = ("pretokenize", workspace / "run", "--data", squares, "--priced-by", prior)
+    code, _, err = run(*words, "--size", 40, "--out", tmp_path / "x")
+    assert code == 2
+    assert "knows up to 4 x 4 sites, images of 40 pixels have 5 x 5" in err
+    assert not (tmp_path / "x").exists()
+
+
 def test_prices_of_a_prior_of_another_model_are_refused(run, workspace, prior, squares, tmp_path):
     other = tmp_path / "other.safetensors"
     tokenizer = load_tokenizer(workspace / "run")
