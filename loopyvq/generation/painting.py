@@ -37,7 +37,7 @@ def encode_like(
     stop = StopRule.of(source)
     height, width = model.grid_of((images.shape[2], images.shape[3]))
     if stop.rule == "prior" and (height > source.rows or width > source.columns):
-        stop = stop._replace(rule="rate_distortion")
+        stop = stop._replace(rule="rate_distortion" if stop.threshold else "threshold", weigh=0.0)
     try:
         images = images.to(quantizer.sigma.device)
         tokens = encode_images(model.tokenizer, images, stop, model.prices, condition)

@@ -68,6 +68,9 @@ def test_a_prior_asks_itself_where_another_one_was_asked(tokenizer):
     small = ImagePrior(make_site_prior(tokenizer, rows=1), tokenizer, replace(source, rows=1))
     nearest = encode_images(tokenizer, images, StopRule(0.8, 4, "rate_distortion"))
     assert torch.equal(encode_like(small, images).codes, nearest.codes)
+    fixed = replace(source, rows=1, threshold=0.0, weigh=0.5, max_depth=2, min_length=2)
+    found = encode_like(ImagePrior(small.prior, tokenizer, fixed), images)
+    assert bool((found.lengths == 2).all())
 
 
 def test_a_film_keeps_some_moments_and_passes_all_on(prior):
