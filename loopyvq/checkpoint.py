@@ -263,20 +263,20 @@ def load_tokenizer_of(
     return loaded
 
 
-def model_identity(tokenizer: Tokenizer, further: Mapping[str, Tensor] | None = None) -> str:
+def model_identity(model: Any, further: Mapping[str, Tensor] | None = None) -> str:
     """Name a model by what it is: tokens can only be decoded by the model that made them.
 
     Args:
-        tokenizer: the model.
+        model: a tokenizer or a prior.
         further: tensors that a reader must also have, by name.
 
     Returns:
         16 hexadecimal digits of the SHA-256 of its options that differ from the defaults, so that
         options added later change nothing, and of its weights.
     """
-    changes = json.dumps(config_changes(tokenizer.config), sort_keys=True)
+    changes = json.dumps(config_changes(model.config), sort_keys=True)
     digest = hashlib.sha256(changes.encode())
-    for name, tensor in sorted({**tokenizer.state_dict(), **(further or {})}.items()):
+    for name, tensor in sorted({**model.state_dict(), **(further or {})}.items()):
         kind = str(tensor.dtype).removeprefix("torch.")
         digest.update(f"{name} {kind} {tuple(tensor.shape)}".encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)

@@ -92,7 +92,7 @@ class ShardPlan:
         if not self.source.box_classes:  # so shards that are older than boxes keep their name
             for name in ("box_classes", "boxes"):
                 values["source"].pop(name)
-        usual = {"stop": "threshold", "weigh": 0.0, "tune": "psnr", "effort": 0}
+        usual = {"stop": "threshold", "weigh": 0.0, "tune": "psnr", "effort": 0, "priced_by": ""}
         for name, value in usual.items():  # those that are older still
             if values["source"][name] == value:
                 values["source"].pop(name)

@@ -29,6 +29,7 @@ class TokenSource:
         weigh: the threshold at which codes of a fixed depth were weighed; 0: they were not.
         tune: what errors were weighed for, where codes were chosen by what they cost.
         effort: how often an image was looked at as it is painted, to choose its tokens anew.
+        priced_by: identity of the prior that chose them, with ``prior``.
         condition: what is known of an image, a kind of condition; ``none`` for nothing.
         classes: number of classes; 0 where there are none.
         class_names: of the classes; empty where they have none.
@@ -52,6 +53,7 @@ class TokenSource:
     weigh: float = 0.0
     tune: Literal["psnr", "balanced", "ms_ssim"] = "psnr"
     effort: int = 0
+    priced_by: str = ""
     condition: str = "none"
     classes: int = 0
     class_names: tuple[str, ...] = ()

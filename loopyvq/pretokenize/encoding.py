@@ -89,6 +89,8 @@ class StopRule(NamedTuple):
             raise ConfigError("tokens in context need the model's tables: see loopyvq tables")
         if self.rule == "prior" and not isinstance(prices, SitePrior):
             raise ConfigError("tokens that a prior chooses need a prior of sites and depth")
+        if isinstance(prices, SitePrior) and prices.config.lengths == "first":
+            raise ConfigError("a prior that tells all lengths first has no prices of lengths")
 
 
 @torch.no_grad()

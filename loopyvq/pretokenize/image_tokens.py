@@ -108,6 +108,7 @@ class ImageTokens:
             weigh=self.stop.weigh,
             tune=self.stop.tune,
             effort=self.stop.effort,
+            priced_by=model_identity(self.prices) if self.stop.rule == "prior" else "",
             condition=condition.data.kind,
             classes=classes,
             class_names=tuple(images.class_names) if classes else (),
