@@ -144,7 +144,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     )
     images = _open(arguments, known, tokenizer)
     size = arguments.size or square_side(images)
-    prices = _prices(arguments, tokenizer, size)
+    prices = _prices(arguments, tokenizer, images, size)
     stop = _stop(arguments, tokenizer, images, size, prices)
     to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), prices)
     plan = ShardPlan(
@@ -247,9 +247,11 @@ def _require_prices(arguments: argparse.Namespace) -> None:
         raise ConfigError("--priced-by with --depth needs --weigh: at which threshold to price")
 
 
-def _prices(arguments: argparse.Namespace, tokenizer: "Tokenizer", size: int) -> "Prices | None":
+def _prices(
+    arguments: argparse.Namespace, tokenizer: "Tokenizer", images: "ImageSet", size: int
+) -> "Prices | None":
     """Load what is asked for prices, if anything is."""
-    from loopyvq.checkpoint import load_prior, load_tokenizer_of
+    from loopyvq.checkpoint import load_prior, load_tokenizer_of, prior_source
     from loopyvq.codec import load_tables
     from loopyvq.models.prior.site_prior import SitePrior
 
@@ -259,6 +261,14 @@ def _prices(arguments: argparse.Namespace, tokenizer: "Tokenizer", size: int) ->
     prior = load_prior(arguments.priced_by, tokenizer.quantizer.sigma.device)
     if not isinstance(prior, SitePrior):
         raise ConfigError(f"{arguments.priced_by} is no prior of sites and depth: it has no prices")
+    source, told = prior_source(arguments.priced_by), arguments.condition
+    if source is not None and told not in ("none", source.condition):
+        raise ConfigError(f"{arguments.priced_by} was told {source.condition}, not {told}")
+    if source is not None and told == "class" and source.class_names != images.class_names:
+        raise ConfigError(
+            f"{arguments.priced_by} knows the classes {', '.join(source.class_names)}; those of "
+            f"{arguments.data} are {', '.join(images.class_names)}"
+        )
     sites, known = -(-size // tokenizer.config.downsampling), prior.config
     if sites > min(known.rows, known.columns):
         raise ConfigError(

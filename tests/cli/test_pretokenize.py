@@ -1,9 +1,16 @@
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
-from loopyvq.checkpoint import load_prior, load_tokenizer, save_tokenizer
+from loopyvq.checkpoint import (
+    load_prior,
+    load_tokenizer,
+    prior_source,
+    save_prior,
+    save_tokenizer,
+)
 from loopyvq.codec import fit_tables_to_images, save_tables
 from loopyvq.data import open_image_set, to_pil
 from loopyvq.data.token_shards import open_token_shards
@@ -95,7 +102,10 @@ def test_a_tune_is_kept_with_the_tokens(run, workspace, squares, tmp_path):
 
 
 def test_a_prior_prices_the_tokens_of_another(run, workspace, prior, squares, tmp_path):
-    words = ("pretokenize", workspace / "run", "--data", squares, "--condition", "class")
+    named = tmp_path / "named"
+    for old, new in (("ant", "Forest"), ("bee", "River")):
+        shutil.copytree(squares / old, named / new)
+    words = ("pretokenize", workspace / "run", "--data", named, "--condition", "class")
     words += ("--threshold", "0.6", "--priced-by", prior)
     plain = run(*words[:-2], "--out", tmp_path / "plain")
     assert plain[0] == 0
@@ -111,10 +121,34 @@ def test_a_prior_prices_the_tokens_of_another(run, workspace, prior, squares, tm
     nats = [nats_of(model, some.packed, some.source, 4).per_site for some in found]
     assert nats[1] < nats[0]
     assert not torch.equal(found[1].packed.lengths, found[2].packed.lengths)
+    # The folder belongs to the prior that began it.
+    torch.nn.init.normal_(model.depth.head.weight)
+    save_prior(prior.parent / "other.safetensors", model, prior_source(prior))
+    other = (*words[:-1], prior.parent / "other.safetensors", "--out", tmp_path / "priced0")
+    code, _, err = run(*other)
+    assert code == 2
+    assert "holds tokens of another model" in err
     fixed = (*words[:6], "--depth", "4", "--weigh", "0.6", "--priced-by", prior)
     code, out, err = run(*fixed, "--out", tmp_path / "fixed")
     assert code == 2  # that prior may stop
     assert "least length 0, not 4" in err
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [("class", "knows the classes Forest, River; those of"), ("boxes", "told class, not boxes")],
+)
+def test_a_prior_that_was_told_something_else_has_no_prices(
+    run, workspace, prior, squares, tmp_path, condition, message
+):
+    words = ("pretokenize", workspace / "run", "--data", squares, "--priced-by", prior)
+    half = ("--condition.half", "right") if condition == "boxes" else ()
+    code, _, err = run(
+        *words, "--size", 16, "--condition", condition, *half, "--out", tmp_path / "x"
+    )
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_prior_of_fewer_sites_has_no_prices(run, workspace, prior, squares, tmp_path):

@@ -148,6 +148,8 @@ def test_prices_of_a_prior_need_one_of_this_model(tokenizer, images, prior, tabl
             encode_images(tokenizer, images, stop, other)
     with pytest.raises(ConfigError, match="of 9 codes, got 4 of 16"):
         encode_images(tokenizer, images, stop, make_site_prior(tokenizer, codebook_size=9))
+    with pytest.raises(ConfigError, match="no prices of lengths"):
+        ImageTokens(tokenizer, stop, NOTHING, make_site_prior(tokenizer, lengths="first"))
     tokenizer.quantizer.min_length = 1
     with pytest.raises(ConfigError, match="least length 0, not 1"):
         encode_images(tokenizer, images, stop, prior)
