@@ -64,7 +64,7 @@ bench-peers: .stamps/peers ## run the acceptance list over other libraries' quan
 	.venv-peers/bin/python benchmarks/peers/run.py
 
 bench-prior: .stamps/demo .stamps/fast ## train the same prior over loopy, fixed-depth and plain VQ tokens (1 h; needs DATA in classes; OPTIONS)
-	$(BIN)/python benchmarks/prior/train_compare.py --data $(DATA) $(OPTIONS)
+	$(BIN)/python benchmarks/prior_compare/run.py --data $(DATA) $(OPTIONS)
 
 bench-prior-speed: .stamps/peers ## time priors against taming-transformers and Hugging Face (30 min; needs TAMING, a checkout)
 	.venv-peers/bin/python benchmarks/prior/run.py --taming $(TAMING)

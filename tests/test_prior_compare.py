@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-SCRIPT = Path(__file__).parents[1] / "benchmarks" / "prior" / "train_compare.py"
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "prior_compare" / "run.py"
 TOKENIZER = """
 tokenizer:
   image_channels: 1
@@ -33,13 +33,17 @@ validation_images: 4
 """
 
 
-@pytest.fixture(scope="module")
-def compare():
-    spec = importlib.util.spec_from_file_location("prior_compare", SCRIPT)
+def part(name):
+    """Load one file of the comparison, under a name that no other benchmark's file has."""
+    name, file = f"prior_compare_{name}", SCRIPT.with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
-    sys.modules["prior_compare"] = module  # where its dataclass looks for itself
+    sys.modules[name] = module  # where its dataclass looks for itself
     spec.loader.exec_module(module)
     return module
+
+
+entries, report = part("entries"), part("report")
 
 
 def options(**told):
@@ -54,25 +58,25 @@ def result(name, seed, rate):
     }  # fmt: skip
 
 
-def test_lines_of_few_tokens_take_the_loop_that_was_asked_for(compare):
+def test_lines_of_few_tokens_take_the_loop_that_was_asked_for():
     for short in ("loop", "loop_short"):
-        lines = {entry.name: entry for entry in compare.entries(options(short=short))}
+        lines = {entry.name: entry for entry in entries.entries(options(short=short))}
         for name in ("loop_1", "loop_mse_of_plain_vq", "loop_1.1_in_context_ms_ssim"):
             assert lines[name].tokenizer == short
         for name in ("loop_4", "loop_like_fixed_depth_4", "loop_3_in_context_ms_ssim"):
             assert lines[name].tokenizer == "loop"
 
 
-def test_a_look_has_a_name_of_its_own_and_fixed_depths_have_none(compare):
-    lines = {entry.name: entry for entry in compare.entries(options(effort=2))}
+def test_a_look_has_a_name_of_its_own_and_fixed_depths_have_none():
+    lines = {entry.name: entry for entry in entries.entries(options(effort=2))}
     assert lines["loop_3_in_context_ms_ssim_effort_2"].effort == 2
     assert lines["fixed_depth_4_in_context"].effort == 0
     assert "loop_3_in_context_ms_ssim" not in lines
 
 
-def test_lines_that_price_their_tokens_are_asked_for(compare):
-    assert not any(entry.priced for entry in compare.entries(options()))
-    lines = {entry.name: entry for entry in compare.entries(options(effort=1, priced=2))}
+def test_lines_that_price_their_tokens_are_asked_for():
+    assert not any(entry.priced for entry in entries.entries(options()))
+    lines = {entry.name: entry for entry in entries.entries(options(effort=1, priced=2))}
     for name in ("loop_1.1_priced_effort_1", "plain_vq_priced", "fixed_depth_4_priced"):
         assert lines[name].priced == 2
     assert lines["loop_mse_of_plain_vq_priced_effort_1"].like == "plain_vq"
@@ -80,29 +84,30 @@ def test_lines_that_price_their_tokens_are_asked_for(compare):
     assert lines["plain_vq_priced"].effort == 0
 
 
-def test_seeds_become_means_and_ranges(compare):
-    rows = compare.table(
+def test_seeds_become_means_and_ranges():
+    rows = report.table(
         [result("loop", 0, 0.2), result("loop", 1, 0.3), result("plain", 0, 0.25)], []
     ).splitlines()
     assert "| 0.2500 (0.2000 to 0.3000) |" in rows[2]
     assert "(10 to 11)" in rows[2]
     assert "| 0.2500 |" in rows[3]
-    assert compare.run_name(compare.Entry("loop", "loop"), 0) == "loop"
-    assert compare.run_name(compare.Entry("loop", "loop"), 2) == "loop_seed_2"
+    assert entries.run_name(entries.Entry("loop", "loop"), 0) == "loop"
+    assert entries.run_name(entries.Entry("loop", "loop"), 2) == "loop_seed_2"
 
 
-def test_every_row_of_the_table_is_as_wide_as_its_head(compare):
+def test_every_row_of_the_table_is_as_wide_as_its_head():
     judged = {**result("plain", 0, 0.25), "tokens_frechet": 2.0, "frechet": 3.0}
     for results, cells in (([result("loop", 0, 0.2)], 7), ([result("loop", 0, 0.2), judged], 9)):
-        rows = compare.table(results, [""]).splitlines()
+        rows = report.table(results, [""]).splitlines()
         assert {row.count("|") - 1 for row in rows} == {cells}
 
 
-def test_unknown_lines_are_refused(compare, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", [str(SCRIPT), "--data", "x", "--only", "loop_7"])
-    with pytest.raises(SystemExit):
-        compare.main()
-    assert "--only names no lines ['loop_7']; there are fixed_depth_2" in capsys.readouterr().err
+def test_lines_come_as_they_are_asked_for_and_unknown_ones_are_refused():
+    asked = ["plain_vq", "loop_1"]
+    assert [entry.name for entry in entries.chosen(options(only=asked))] == asked
+    assert entries.chosen(options(only=None)) == entries.entries(options())
+    with pytest.raises(ValueError, match=r"no lines \['loop_7'\]; there are fixed_depth_4"):
+        entries.chosen(options(only=["loop_7"]))
 
 
 @pytest.mark.slow
