@@ -17,7 +17,7 @@ from loopyvq.conditions import Condition
 from loopyvq.models.prior.attention import KeyValueCache
 from loopyvq.models.prior.base import OnSite, Request
 from loopyvq.models.prior.flat_grammar import Reading
-from loopyvq.models.prior.length_budget import LengthBudget
+from loopyvq.models.prior.length_budget import LengthBudgets, require_lengths_to_choose
 from loopyvq.models.prior.orders import site_order
 from loopyvq.models.prior.sampling import SamplingConfig, draw, guide
 from loopyvq.tokens import PAD, Tokens
@@ -56,6 +56,7 @@ class FlatGeneration:
         device, batch = prior.states.device, request.batch
         canvas, mask = request.canvas(prior.config.max_depth, device)
         least = prior.config.min_length
+        require_lengths_to_choose(sampling.length_budget, least, prior.config.max_depth)
         if bool((mask & (canvas.lengths < least)).any()):
             raise ValueError(f"known sites must have at least {least} tokens")
         order = site_order(prior.config.order, *request.grid).to(device)
@@ -78,11 +79,7 @@ class FlatGeneration:
         self._turn_factors = torch.tensor(
             [sampling.turn_temperature(turn) for turn in range(prior.config.max_depth + 1)]
         ).to(device)
-        self._budgets: list[LengthBudget] = []
-        if sampling.length_budget is not None:
-            self._budgets = [
-                LengthBudget(sampling.length_budget, self._sites) for _ in twice[:batch]
-            ]
+        self._budgets = LengthBudgets(sampling.length_budget, batch, self._sites)
 
     def run(self, on_site: OnSite | None) -> Tokens:
         """Draw every symbol that is not known.
@@ -145,7 +142,11 @@ class FlatGeneration:
         cache = KeyValueCache(prior.config.transformer, *memory)
         rows = torch.arange(batch, device=site.device)
         logits = self._logits(previous, reading, rows, cache, self._prefix)
-        return known, Reading(*(item[:, -1] for item in reading)), logits, cache
+        last = Reading(*(item[:, -1] for item in reading))
+        if self._budgets:
+            for row, done in enumerate(last.site.tolist()):
+                self._budgets.spend_in(row, self._lengths[row, order[:done]].tolist())
+        return known, last, logits, cache
 
     def _logits(
         self,
@@ -180,8 +181,7 @@ class FlatGeneration:
         going = logits.masked_fill(grammar.ends, -torch.inf)
         odds = ending.double().logsumexp(1) - going.double().logsumexp(1)
         if self._budgets:
-            eagerness = [self._budgets[row].eagerness for row in rows.tolist()]
-            odds = odds - torch.tensor(eagerness, device=odds.device)
+            odds = odds - self._budgets.eagerness(rows)
         temperature = sampling.of_stopping().temperature
         end = (odds / temperature).sigmoid() if temperature else (odds > 0).double()
         chance = self._uniform[rows, reading.site, reading.step]
@@ -210,7 +210,7 @@ class FlatGeneration:
         if self._budgets:
             for index in (moved.site > reading.site).nonzero().flatten().tolist():
                 row, site = int(rows[index]), self._order[reading.site[index]]
-                self._budgets[row].spend(int(self._lengths[row, site]))
+                self._budgets.spend_in(row, [int(self._lengths[row, site])])
         if on_site is not None:
             before, after = int(reading.site.min()), int(moved.site.min())
             for done in range(before + 1, after + 1):

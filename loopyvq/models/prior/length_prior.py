@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from loopyvq.conditions import Condition
 from loopyvq.models.prior.attention import TransformerConfig
 from loopyvq.models.prior.condition_embedding import ConditionConfig
+from loopyvq.models.prior.length_budget import LengthBudgets
 from loopyvq.models.prior.sampling import SamplingConfig, draw, guide
 from loopyvq.models.prior.site_context import SiteContext, SiteReader
 
@@ -62,9 +63,8 @@ class LengthPrior(nn.Module):
             Nats per site, float32, with gradient.
         """
         context = self.context(self.lengths(lengths), condition, dropped)
-        nats = F.cross_entropy(
-            self._logits(context).transpose(1, 2), lengths.flatten(1), reduction="none"
-        )
+        logits = self._legal(self.head(context).float())
+        nats = F.cross_entropy(logits.transpose(1, 2), lengths.flatten(1), reduction="none")
         return nats.reshape(lengths.shape)
 
     @torch.no_grad()
@@ -92,7 +92,7 @@ class LengthPrior(nn.Module):
             lengths: those that are known.
             mask: which are.
             condition: what is known of the images.
-            sampling: how to draw; temperatures are those of stopping.
+            sampling: how to draw; temperatures are those of stopping; a budget is kept about.
             uniform: one number in [0, 1) for each image and site.
 
         Returns:
@@ -106,20 +106,24 @@ class LengthPrior(nn.Module):
         of_lengths = sampling.of_stopping()
         flat, known = lengths.flatten(1).clone(), mask.flatten(1)
         content = self.lengths.weight.new_zeros(batch, 0, self.lengths.embedding_dim)
+        budgets = LengthBudgets(sampling.length_budget, batch, height * width)
+        rows = torch.arange(batch, device=flat.device)
+        turns = torch.arange(self.head.out_features, device=flat.device)
         for site in range(height * width):
             seen = reader.read(content.repeat(1 + guided, 1, 1))[:, -1]
-            logits = self._logits(seen.unsqueeze(1))[:, 0]
+            logits = self.head(seen).float()
             if guided:
                 told, untold = logits.chunk(2)
                 logits = guide(told, untold, sampling.guidance)
-            drawn = draw(logits, of_lengths, uniform[:, site])
+            if budgets:  # of going on, once for every turn
+                logits = logits + budgets.eagerness(rows).unsqueeze(1) * turns
+            drawn = draw(self._legal(logits), of_lengths, uniform[:, site])
             flat[:, site] = torch.where(known[:, site], flat[:, site], drawn)
+            budgets.spend(flat[:, site : site + 1])
             content = self.lengths(flat[:, site : site + 1])
         return flat.reshape(lengths.shape)
 
-    def _logits(self, context: Tensor) -> Tensor:
-        logits: Tensor = self.head(context).float()
-        if self.min_length:
-            illegal = torch.arange(logits.shape[-1], device=logits.device) < self.min_length
-            logits = logits.masked_fill(illegal, -torch.inf)
-        return logits
+    def _legal(self, logits: Float[Tensor, "... v"]) -> Float[Tensor, "... v"]:
+        """Leave out lengths that are too short."""
+        illegal = torch.arange(logits.shape[-1], device=logits.device) < self.min_length
+        return logits.masked_fill(illegal, -torch.inf)

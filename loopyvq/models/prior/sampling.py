@@ -11,10 +11,15 @@ from loopyvq.errors import ConfigError
 
 __all__ = ["SamplingConfig", "draw", "filter_logits", "guide", "stop_probability"]
 
+_LEAST, _MOST = 1e-6, 1e6
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
     """How to choose the next symbol.
+
+    Temperatures above 0, their factors and the guidance are between 1e-6 and 1e6: beyond that the
+    logits are no numbers any more.
 
     Attributes:
         temperature: logits are divided by it; 0 takes the likeliest symbol.
@@ -40,18 +45,22 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not self.temperature >= 0 or not (self.stop_temperature or 0) >= 0:
-            raise ConfigError("a temperature must be 0 or more; 0 takes the likeliest symbol")
-        if not all(factor > 0 for factor in self.turn_temperatures):
-            raise ConfigError("turn_temperatures are factors and must be above 0")
+        for value in (self.temperature, self.stop_temperature or 0.0):
+            if not (value == 0 or _LEAST <= value <= _MOST):
+                raise ConfigError(
+                    f"a temperature must be 0, which takes the likeliest symbol, or within "
+                    f"{_LEAST:g}..{_MOST:g}, got {value:g}"
+                )
+        if not all(_LEAST <= factor <= _MOST for factor in self.turn_temperatures):
+            raise ConfigError(f"turn_temperatures are factors within {_LEAST:g}..{_MOST:g}")
         if self.top_k < 0:
             raise ConfigError(f"top_k must be 0 or more, got {self.top_k}; 0 keeps all symbols")
         if not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p must be within (0, 1], got {self.top_p}")
         if not 0 <= self.min_p <= 1:
             raise ConfigError(f"min_p must be within [0, 1], got {self.min_p}")
-        if not self.guidance >= 0:
-            raise ConfigError(f"guidance must be 0 or more, got {self.guidance}")
+        if not 0 <= self.guidance <= _MOST:
+            raise ConfigError(f"guidance must be within 0..{_MOST:g}, got {self.guidance:g}")
         if self.length_budget is not None and self.length_budget < 1:
             raise ConfigError(f"length_budget must be at least 1 token, got {self.length_budget}")
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from loopyvq.conditions import Condition
 from loopyvq.models.prior.base import OnSite, Request
-from loopyvq.models.prior.length_budget import LengthBudget
+from loopyvq.models.prior.length_budget import LengthBudgets, require_lengths_to_choose
 from loopyvq.models.prior.sampling import SamplingConfig
 from loopyvq.models.prior.site_context import SiteReader
 from loopyvq.tokens import Tokens
@@ -63,8 +63,9 @@ class SiteGeneration:
             prior.context, batch, request.grid, condition, ahead, guided=self._guided
         )
         self._cache = prior.depth.cache(batch * (1 + self._guided))
-        budget = sampling.length_budget
-        self._budgets = [LengthBudget(budget, sites) for _ in range(batch)] if budget else []
+        free = sampling.length_budget if self._lengths is None else None
+        self._budgets = LengthBudgets(free, batch, sites)
+        self._rows = torch.arange(batch, device=device)
 
     def run(self, on_site: OnSite | None) -> Tokens:
         """Draw every site that is not known.
@@ -80,7 +81,7 @@ class SiteGeneration:
         known = self._mask.flatten(1)
         # Sites at the start that are known in all images are read at once.
         first = int(known.all(dim=0).long().cumprod(0).sum())
-        self._spend(lengths[:, :first])
+        self._budgets.spend(lengths[:, :first])
         unread = 0
         for site in range(first, known.shape[1]):
             content = prior.embedding(codes[:, unread:site], lengths[:, unread:site])
@@ -89,23 +90,14 @@ class SiteGeneration:
             keep = known[:, site]
             codes[:, site] = torch.where(keep.unsqueeze(1), codes[:, site], drawn)
             lengths[:, site] = torch.where(keep, lengths[:, site], length)
-            self._spend(lengths[:, site : site + 1])
+            self._budgets.spend(lengths[:, site : site + 1])
             unread = site
             if on_site is not None:
                 on_site(site + 1, Tokens(canvas.codes, canvas.lengths))
         return Tokens(canvas.codes, canvas.lengths)
 
-    def _spend(self, lengths: Tensor) -> None:
-        """Count the tokens of sites, image by image."""
-        for budget, spent in zip(self._budgets, lengths.tolist(), strict=False):
-            for length in spent:
-                budget.spend(length)
-
     def _draw(self, context: Tensor, site: int) -> tuple[Tensor, Tensor]:
-        eagerness: Tensor | float = 0.0
-        if self._budgets:
-            eagerness = torch.tensor([budget.eagerness for budget in self._budgets])
-            eagerness = eagerness.to(context.device)
+        eagerness = self._budgets.eagerness(self._rows) if self._budgets else 0.0
         lengths = None if self._lengths is None else self._lengths.flatten(1)[:, site]
         return self._prior.depth.draw(
             context,
@@ -121,6 +113,8 @@ class SiteGeneration:
     ) -> Tensor | None:
         """Draw or take the lengths of all sites, where the prior wants them first."""
         prior, config = self._prior.lengths, self._prior.config
+        budget = self._sampling.length_budget
+        require_lengths_to_choose(budget, config.min_length, config.max_depth)
         if prior is None:
             if request.painted is not None:
                 raise ValueError(
@@ -129,6 +123,8 @@ class SiteGeneration:
             return None
         lengths, mask = self._canvas.lengths, self._mask
         if request.painted is not None:
+            if budget is not None:
+                raise ValueError("painted lengths leave nothing to a budget of tokens")
             painted = request.painted.to(lengths.device)
             if painted.shape != lengths.shape:
                 raise ValueError(

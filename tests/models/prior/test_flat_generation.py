@@ -84,6 +84,23 @@ def test_guidance_follows_the_condition():
     assert same(none, prior.generate(request._replace(condition=None), SamplingConfig(), seeded()))
 
 
+def test_known_sites_are_part_of_the_budget():
+    prior = prior_of(replace(SIZES, rows=12, columns=12))
+    known = prior.generate(Request((12, 12), 2), SamplingConfig(), seeded(1))
+    mask = torch.zeros(2, 12, 12, dtype=torch.bool)
+    mask[:, :6] = True
+    wanted = int(known.lengths[:, :6].sum()) // 2 + 60
+    request = Request((12, 12), 2, None, known, mask)
+    drawn = prior.generate(request, SamplingConfig(length_budget=wanted), seeded())
+    assert abs(drawn.num_tokens - 2 * wanted) <= 30
+
+
+def test_a_budget_of_a_fixed_depth_is_refused():
+    prior = prior_of(replace(SIZES, min_length=SIZES.max_depth))
+    with pytest.raises(ValueError, match=f"nothing where every site has {SIZES.max_depth}"):
+        prior.generate(Request((2, 2), 1), SamplingConfig(length_budget=4), seeded())
+
+
 def test_a_budget_is_kept_about():
     prior = prior_of(replace(SIZES, rows=8, columns=8))
     for budget in (40, 130):

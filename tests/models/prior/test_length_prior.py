@@ -14,14 +14,16 @@ def prior_of(min_length=0) -> LengthPrior:
     return LengthPrior(min_length, 3, sizes, ConditionConfig(classes=2), rows=4, columns=4).eval()
 
 
+@pytest.mark.parametrize("guidance", [1.0, 2.0])
 @pytest.mark.parametrize("min_length", [0, 2])
-def test_only_legal_lengths_have_a_probability(min_length):
+def test_only_legal_lengths_have_a_probability(min_length, guidance):
     prior = prior_of(min_length)
     legal = [torch.full((1, 1, 1), length) for length in range(min_length, 4)]
     total = sum(float((-prior(lengths, Condition())).exp().detach()) for lengths in legal)
     assert total == pytest.approx(1, abs=1e-5)
-    drawn = draw(prior, torch.rand(200, 16, dtype=torch.float64))
-    assert int(drawn.min()) == min_length
+    sampling = SamplingConfig(guidance=guidance)
+    drawn = draw(prior, torch.rand(200, 16, dtype=torch.float64), sampling=sampling)
+    assert (int(drawn.min()), int(drawn.max())) == (min_length, 3)
 
 
 def draw(prior, uniform, mask=None, lengths=None, sampling=None):

@@ -94,17 +94,35 @@ def test_stopping_has_its_own_temperature():
     assert SamplingConfig().turn_temperature(3) == 1
 
 
+def test_the_ends_of_the_ranges_can_be_drawn():
+    logits = 30 * torch.randn(4, 9)
+    logits[:, 3] = -torch.inf
+    for temperature in (1e-6, 1e6):
+        sampling = SamplingConfig(temperature=temperature, turn_temperatures=(temperature,))
+        guided = guide(logits.nan_to_num(neginf=-30.0), 30 * torch.randn(4, 9), 1e6)
+        for shown in (logits, guided):
+            uniform = torch.rand(4, dtype=torch.float64)
+            factor = sampling.turn_temperature(0)
+            drawn = draw(shown / factor, sampling, uniform)
+            assert bool(((drawn >= 0) & (drawn < 9)).all())
+            if temperature < 1:
+                assert torch.equal(drawn, shown.argmax(dim=1))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": -1.0}, "temperature must be 0 or more"),
-        ({"temperature": float("nan")}, "temperature must be 0 or more"),
-        ({"stop_temperature": -0.1}, "temperature must be 0 or more"),
-        ({"turn_temperatures": (1.0, 0.0)}, "above 0"),
+        ({"temperature": -1.0}, "temperature must be 0, which"),
+        ({"temperature": float("nan")}, "temperature must be 0, which"),
+        ({"temperature": 1e-40}, "within 1e-06..1e[+]06, got 1e-40"),
+        ({"stop_temperature": float("inf")}, "temperature must be 0, which"),
+        ({"turn_temperatures": (1.0, 0.0)}, "factors within"),
+        ({"turn_temperatures": (float("inf"),)}, "factors within"),
         ({"top_k": -1}, "top_k must be"),
         ({"top_p": 0.0}, "top_p must be"),
         ({"min_p": 1.5}, "min_p must be"),
         ({"guidance": -1.0}, "guidance must be"),
+        ({"guidance": float("inf")}, "guidance must be"),
         ({"length_budget": 0}, "length_budget must be"),
     ],
 )

@@ -50,9 +50,10 @@ def test_painted_lengths_are_followed(prior_of):
         prior_of().generate(request, SamplingConfig(), torch.Generator())
 
 
+@pytest.mark.parametrize("lengths", ["inside", "first"])
 @pytest.mark.parametrize("min_length", [0, 1])
-def test_a_budget_is_met(prior_of, min_length):
-    prior = prior_of(rows=12, columns=12, min_length=min_length, max_depth=8)
+def test_a_budget_is_met(prior_of, min_length, lengths):
+    prior = prior_of(rows=12, columns=12, min_length=min_length, max_depth=8, lengths=lengths)
     for wanted in (230, 850):
         sampling = SamplingConfig(length_budget=wanted)
         drawn = prior.generate(Request((12, 12), 2), sampling, torch.Generator().manual_seed(1))
@@ -60,8 +61,9 @@ def test_a_budget_is_met(prior_of, min_length):
         assert bool(((spent - wanted).abs() <= 0.05 * wanted + 8).all()), (wanted, spent)
 
 
-def test_known_sites_are_part_of_the_budget(prior_of, random_tokens):
-    prior = prior_of(rows=16, columns=16, max_depth=8)
+@pytest.mark.parametrize("lengths", ["inside", "first"])
+def test_known_sites_are_part_of_the_budget(prior_of, random_tokens, lengths):
+    prior = prior_of(rows=16, columns=16, max_depth=8, lengths=lengths)
     known = random_tokens(batch=1, grid=(16, 16), depth=8)
     mask = torch.zeros(1, 16, 16, dtype=torch.bool)
     mask[:, :8] = True
@@ -69,6 +71,15 @@ def test_known_sites_are_part_of_the_budget(prior_of, random_tokens):
     request = Request((16, 16), 1, None, known, mask)
     drawn = prior.generate(request, SamplingConfig(length_budget=wanted), torch.Generator())
     assert abs(drawn.num_tokens - wanted) <= 25
+
+
+def test_a_budget_with_nothing_to_choose_is_refused(prior_of):
+    budget, request = SamplingConfig(length_budget=4), Request((2, 2), 1)
+    with pytest.raises(ValueError, match="nothing where every site has 2"):
+        prior_of(min_length=2).generate(request, budget, torch.Generator())
+    painted = request._replace(painted=torch.ones(1, 2, 2, dtype=torch.int64))
+    with pytest.raises(ValueError, match="painted lengths leave nothing to a budget"):
+        prior_of(lengths="first").generate(painted, budget, torch.Generator())
 
 
 def test_progress_is_told_site_by_site(prior_of):
