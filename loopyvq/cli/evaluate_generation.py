@@ -75,9 +75,16 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         ready, model = None, open_model(arguments)
         channels, size = model.tokenizer.config.image_channels, model.trained_size
     images = open_image_set(arguments.data, channels=channels)
+    told = model is not None and bool(model.source.classes)
+    if model is not None and told:
+        _require_classes(model.source.class_names, arguments.prior, images, arguments.data)
     with told_in_one_line():
         real, others, training = _divide(arguments, images, size)
         classifier = _classifier(arguments, images, training, out)
+        if told and arguments.features:
+            _require_classes(
+                classifier.config.class_names, arguments.features, images, arguments.data
+            )
         if model is None:
             drawn, classes = _ready(ready, real), None
             results = []
@@ -93,6 +100,15 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         f"another training image (copies: 0); see {out / 'nearest.png'}"
     )
     _write(out, results, closeness, drawn, training)
+
+
+def _require_classes(known: "tuple[str, ...]", what: str, images: "ImageSet", data: str) -> None:
+    """Refuse images whose classes have other numbers; a converted prior knows no names."""
+    if not images.class_names or (known and images.class_names != known):
+        raise ConfigError(
+            f"{what} knows the classes {', '.join(known) or 'by number'}; those of {data} are "
+            f"{', '.join(images.class_names) or 'none'}"
+        )
 
 
 def _channels(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loopyvq.cli.drawing import told_in_one_line
 from loopyvq.cli.options import add_device, add_strict, open_device
 from loopyvq.cli.wishes import known_as_trained
 
@@ -83,7 +84,10 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         to_tokens.known.tokenizer.to(device)
     tables = load_tables(file)
     found: list[PriorBits] = []
-    with tqdm(total=len(images), unit="image", leave=False, disable=None) as bar:
+    with (
+        tqdm(total=len(images), unit="image", leave=False, disable=None) as bar,
+        told_in_one_line(),
+    ):
         for names, sample in _batches(images, arguments.batch_size):
             moved = type(sample)(*(item.to(device) for item in sample))
             found += prior_bits(prior, to_tokens, names, moved, tables)
@@ -127,6 +131,7 @@ def _open(
     config = _known(arguments, options, source)
     told = config.data
     tokenizer = load_tokenizer_of(arguments.prior, arguments.tokenizer)
+    tokenizer.quantizer.min_length = source.min_length
     second = load_tokenizer(config.tokenizer) if config.tokenizer else None
     channels = tokenizer.config.image_channels
     images = open_conditioned_set(arguments.data, told, channels=channels, strict=arguments.strict)
@@ -138,6 +143,11 @@ def _open(
     numbers = list(range(len(images)))
     if arguments.held_out < 1:
         numbers = is_held_out(torch.tensor(numbers), arguments.held_out).nonzero()[:, 0].tolist()
+    if not numbers:
+        raise ConfigError(
+            f"--held-out {arguments.held_out:g} leaves none of {len(images)} images: it is the "
+            f"validation_share of the training"
+        )
     images = Subset(images, numbers[: arguments.limit])
     stop = StopRule.of(source)
     known = Known(config, tokenizer.config.downsampling, second)

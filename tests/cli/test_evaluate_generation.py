@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 import torch
@@ -83,13 +84,35 @@ def test_what_cannot_be_evaluated(run, prior, real, tmp_path, words, message):
     assert message in err
 
 
+def test_other_classes_are_refused(run, prior, real, tmp_path):
+    other = tmp_path / "other"
+    for number, name in enumerate(("Alps", "Forest", "River")):
+        shutil.copytree(real / ("Forest" if number < 2 else "River"), other / name)
+    code, _, err = evaluate(run, prior, other, tmp_path / "out")
+    assert code == 2
+    assert f"{prior} knows the classes Forest, River; those of {other} are Alps, Forest" in err
+    config = ClassifierConfig(image_channels=3, class_names=("River", "Forest"), width=2)
+    save_classifier(tmp_path / "swapped.safetensors", SmallClassifier(config).eval())
+    words = ["--features", tmp_path / "swapped.safetensors", "--count", 8]
+    code, _, err = evaluate(run, prior, real, tmp_path / "out", *words)
+    assert code == 2
+    assert "swapped.safetensors knows the classes River, Forest" in err
+    # Images that were drawn before have no classes: the features are all that counts.
+    assert evaluate(run, real, real, tmp_path / "out", *words)[0] == 0
+
+
 def test_images_without_classes_need_features(run, prior, real, tmp_path):
     code, _, err = evaluate(run, prior, real / "Forest", tmp_path)
+    assert code == 2
+    assert "those of" in err
+    assert "are none" in err
+    drawn = real / "River"
+    code, _, err = evaluate(run, drawn, real / "Forest", tmp_path)
     assert code == 2
     assert "needs images of at least two classes" in err
     few = tmp_path / "few"
     few.mkdir()
     to_pil(torch.zeros(3, 32, 32, dtype=torch.uint8)).save(few / "one.png")
-    code, _, err = evaluate(run, prior, few, tmp_path)
+    code, _, err = evaluate(run, drawn, few, tmp_path)
     assert code == 2
     assert "too few images to compare with" in err

@@ -44,6 +44,20 @@ def test_bits_stand_beside_those_of_the_codec(run, prior, squares):  # noqa: F81
     words = ("evaluate", "prior", prior / "run", "--data", squares, "--held-out", "0.3")
     assert f"{unseen} images: " in run(*words)[1]
     assert run(*words[:-1], "2")[0] == 2
+    code, _, err = run(*words[:-1], "0")
+    assert code == 2
+    assert "--held-out 0 leaves none of 12 images" in err
+
+
+def test_a_prior_of_a_least_length_gets_such_tokens(run, prior, workspace, squares, tmp_path):  # noqa: F811
+    words = ("pretokenize", workspace / "run", "--data", squares, "--out", tmp_path / "shards")
+    words += ("--threshold", "5", "--min-length", "1")
+    assert run(*words)[0] == 0
+    words = ("train", "prior", prior / "tiny.yaml", "--data", tmp_path / "shards", "--quiet")
+    assert run(*words, "--out", tmp_path / "run")[0] == 0
+    code, out, err = run("evaluate", "prior", tmp_path / "run", "--data", squares)
+    assert code == 0, err
+    assert "12 images: 16.0 tokens" in out  # one at each site, far as they may be
 
 
 def test_a_prior_resumes_and_trains_on_images_too(run, prior, workspace, squares):  # noqa: F811
