@@ -1,6 +1,7 @@
 """``loopyvq pretokenize``: an image set to shards of tokens, for training a prior."""
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -135,9 +136,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     from loopyvq.data.token_shards import ShardPlan, open_token_shards
     from loopyvq.pretokenize import ImageTokens, pretokenize, square_side
 
-    if arguments.batch_size < 1 or (arguments.limit is not None and arguments.limit < 1):
-        raise ConfigError("--batch-size and --limit must be at least 1")
-    _require_prices(arguments)
+    _require_sense(arguments)
     tokenizer = load_model(arguments)
     known = read_known(
         arguments.condition, options, arguments.condition_tokenizer, arguments.condition_cells
@@ -235,15 +234,25 @@ def _teller(arguments: argparse.Namespace, known: "KnownConfig", tokenizer: "Tok
     return Known(known, tokenizer.config.downsampling, second)
 
 
-def _require_prices(arguments: argparse.Namespace) -> None:
-    """Refuse options that say nothing without others."""
-    if arguments.effort < 0:
-        raise ConfigError(f"--effort must be 0 or more, got {arguments.effort}")
-    chosen = arguments.in_context or arguments.priced_by
+def _require_sense(arguments: argparse.Namespace) -> None:
+    """Refuse numbers out of range, and options that say nothing beside others."""
+    if arguments.batch_size < 1 or (arguments.limit is not None and arguments.limit < 1):
+        raise ConfigError("--batch-size and --limit must be at least 1")
+    if arguments.size is not None and arguments.size < 1:
+        raise ConfigError(f"--size must be at least 1, got {arguments.size}")
+    if arguments.effort < 0 or not 0 <= arguments.weigh < math.inf:
+        raise ConfigError("--effort and --weigh must be 0 or more")
+    chosen, fixed = arguments.in_context or arguments.priced_by, arguments.depth is not None
     for name in ("tune", "effort"):
-        if getattr(arguments, name) and (not chosen or arguments.depth is not None):
+        if getattr(arguments, name) and (not chosen or fixed):
             raise ConfigError(f"--{name} is for --in-context or --priced-by, of sites that may end")
-    if arguments.priced_by and arguments.depth is not None and not arguments.weigh:
+    for name in ("in_context", "stop", "min_length"):
+        if getattr(arguments, name) and fixed:
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} is for sites that may end: leave it or --depth out")
+    if arguments.weigh and not fixed:
+        raise ConfigError("--weigh is for --depth; codes of sites that may end: --in-context")
+    if arguments.priced_by and fixed and not arguments.weigh:
         raise ConfigError("--priced-by with --depth needs --weigh: at which threshold to price")
 
 
@@ -286,6 +295,7 @@ def _stop(
     prices: "Prices | None",
 ) -> "StopRule":
     from loopyvq.codec.rate_control import threshold_of_quality
+    from loopyvq.models.prior.site_prior import SitePrior
     from loopyvq.pretokenize import StopRule, default_stop, stop_for_length, stop_for_psnr
 
     if arguments.depth is not None:
@@ -294,8 +304,8 @@ def _stop(
     usual = default_stop(tokenizer)._replace(effort=arguments.effort, tune=arguments.tune or "psnr")
     if arguments.in_context:
         usual = usual._replace(rule="in_context")
-    if arguments.priced_by:
-        usual = usual._replace(rule="prior")
+    if isinstance(prices, SitePrior):  # which may know fewer turns than the model
+        usual = usual._replace(rule="prior", depth=min(usual.depth, prices.config.max_depth))
     if arguments.mean_length is not None:
         probe = _probe(tokenizer, images, size, arguments.batch_size)
         return stop_for_length(tokenizer, probe, arguments.mean_length, usual, prices)

@@ -151,6 +151,10 @@ def read_known(
     words = [
         f"--{word.removeprefix(_PREFIX)}" if word.startswith("--") else word for word in options
     ]
+    if words and kind in ("none", "class", "coordinates"):
+        raise ConfigError(f"{options[0]} says nothing of the condition {kind}: leave it out")
+    if cells != 1 and (tokenizer or kind != "segmentation"):
+        raise ConfigError("cells are for segmentation that is told in labels: leave them out")
     values = {**(defaults or {}), "kind": kind}
     if maps and not any(word.startswith(("--half", "--maps")) for word in words):
         values["maps"] = maps

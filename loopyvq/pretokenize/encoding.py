@@ -212,6 +212,10 @@ def _priced(
         raise ConfigError(
             f"the prior is of tokens of least length {least}, not {quantizer.min_length}"
         )
+    if prior.config.max_depth > stop.depth:
+        raise ConfigError(
+            f"the prior is of up to {prior.config.max_depth} tokens per site, not {stop.depth}"
+        )
     dummies = quantizer.config.dummies
     try:
         return priced_tokens(

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from loopyvq.checkpoint import (
 from loopyvq.codec import fit_tables_to_images, save_tables
 from loopyvq.data import open_image_set, to_pil
 from loopyvq.data.token_shards import open_token_shards
+from loopyvq.models.prior.condition_embedding import ConditionConfig
+from loopyvq.models.prior.site_prior import SitePrior
 from loopyvq.training.prior_task import nats_of
 
 
@@ -159,6 +162,21 @@ def test_a_prior_of_fewer_sites_has_no_prices(run, workspace, prior, squares, tm
     assert not (tmp_path / "x").exists()
 
 
+def test_a_prior_of_fewer_turns_prices_as_many(run, workspace, prior, squares, tmp_path):
+    lengths, untold = {"min_length": 1, "max_depth": 2}, {"classes": 0, "class_names": ()}
+    source = replace(prior_source(prior), condition="none", **untold, **lengths)
+    sizes = replace(load_prior(prior).config, condition=ConditionConfig(), **lengths)
+    save_prior(tmp_path / "short.safetensors", SitePrior(sizes).eval(), source)
+    words = ("pretokenize", workspace / "run", "--data", squares, "--priced-by")
+    words += (tmp_path / "short.safetensors", "--out")
+    code, _, err = run(*words, tmp_path / "x", "--threshold", "0.1", "--min-length", "1")
+    assert code == 0, err
+    assert open_token_shards(tmp_path / "x").source.max_depth == 2
+    code, _, err = run(*words, tmp_path / "y", "--depth", 1, "--weigh", 1)
+    assert code == 2
+    assert "the prior is of up to 2 tokens per site, not 1" in err
+
+
 def test_prices_of_a_prior_of_another_model_are_refused(run, workspace, prior, squares, tmp_path):
     other = tmp_path / "other.safetensors"
     tokenizer = load_tokenizer(workspace / "run")
@@ -219,7 +237,16 @@ def test_label_maps_are_told_in_cells(run, workspace, tmp_path):
         (("--priced-by", "nowhere.safetensors"), "there is no file nowhere.safetensors"),
         (("--batch-size", "0"), "must be at least 1"),
         (("--no-such-option", "1"), "unknown option --no-such-option"),
-        (("--condition.no_such", "1"), "no_such"),
+        (("--condition", "edges", "--condition.no_such", "1"), "no_such"),
+        (("--condition.half", "right"), "--condition.half says nothing of the condition none"),
+        (("--condition-cells", "2"), "cells are for segmentation"),
+        (("--depth", "2", "--in-context"), "--in-context is for sites that may end"),
+        (("--depth", "2", "--stop", "threshold"), "--stop is for sites that may end"),
+        (("--depth", "2", "--min-length", "1"), "--min-length is for sites that may end"),
+        (("--threshold", "0.4", "--weigh", "0.3"), "--weigh is for --depth"),
+        (("--depth", "2", "--weigh", "nan"), "--effort and --weigh must be 0 or more"),
+        (("--depth", "2", "--weigh", "-1"), "--effort and --weigh must be 0 or more"),
+        (("--size", "0"), "--size must be at least 1"),
         (("--views", "0"), "views must be at least 1"),
     ],
 )

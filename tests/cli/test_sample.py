@@ -94,7 +94,7 @@ def test_about_so_many_tokens(run, prior, tmp_path):
         (["--size", "9x99999"], "the sides of an image must be within 1..65536 pixels"),
         (["--window", "9x9"], "this prior knows windows of up to 4 x 4 sites, got 9 x 9"),
         (["--stride", "5"], "the stride must be within 1..4"),
-        (["--temperature", "-1"], "must be 0 or more"),
+        (["--temperature", "-1"], "a temperature must be 0, which"),
         (["--reject", "1", "--classifier", "x"], "--reject must be within [0, 1), got 1"),
         (["--reject", "0.5"], "--reject needs a --classifier"),
         (["--reject", "0.5", "--classifier", "x"], "there is no file x"),
