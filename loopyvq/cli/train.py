@@ -125,10 +125,9 @@ def _train(
             quiet=arguments.quiet,
         )
     except KeyboardInterrupt:
-        print(
-            f"state saved; go on with: loopyvq train {arguments.what} --resume {folder}",
-            file=sys.stderr,
-        )
+        if (folder / "state.safetensors").is_file():
+            again = f"loopyvq train {arguments.what} --resume {folder}"
+            print(f"state saved; go on with: {again}", file=sys.stderr)
         raise
     if arguments.what == "tokenizer" and arguments.tables > 0:
         _fit_tables(best, data, arguments)

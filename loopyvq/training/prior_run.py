@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from loopyvq.checkpoint import load_tokenizer
+from loopyvq.checkpoint import load_tokenizer, prior_file, prior_source
 from loopyvq.data import (
     BrokenImageError,
     ConditionedDraws,
@@ -22,9 +22,10 @@ from loopyvq.data.token_batch import PackedTokens
 from loopyvq.data.token_draws import TokenDraws, is_held_out, split_rows
 from loopyvq.data.token_shards import holds_token_shards, open_token_shards
 from loopyvq.data.token_source import TokenSource
-from loopyvq.errors import ConfigError, DataError
+from loopyvq.errors import ConfigError, DataError, TrainingError
 from loopyvq.pretokenize import ImageTokens, Known, StopRule, default_stop
 from loopyvq.pretokenize.image_tokens import path_hint
+from loopyvq.pretrained import pretrained_file
 from loopyvq.training.loop import train
 from loopyvq.training.prior_config import PriorTrainingConfig, TokensFromImages
 from loopyvq.training.prior_start import count_symbols, start_prior
@@ -70,7 +71,8 @@ def train_prior(
     Raises:
         DataError: there are no usable shards or images.
         ConfigError: the data are images and there is no tokenizer, or no such prior can be.
-        TrainingError: the folder holds a run already, or none to resume; or a loss is not finite.
+        TrainingError: the folder holds a run already, or none to resume, or one of other tokens; or
+            a loss is not finite.
         CheckpointError: the state to resume, the tokenizer or the prior to start from is damaged,
             or that prior is of other sizes.
     """
@@ -78,6 +80,9 @@ def train_prior(
     config = _anchored(config)
     material = _material(config, Path(data), folder, strict)
     claim_folder(folder, config, data, resume)
+    if resume:
+        _require_same_tokens(folder, material.source)
+        config = replace(config, start_from="")  # the state to go on with has all weights
     torch.manual_seed(run.seed)
     prior = start_prior(config, material.source, material.counts)
     task = PriorTask(config, prior, material.source, material.held_out, material.to_tokens)
@@ -89,7 +94,8 @@ def _anchored(config: PriorTrainingConfig) -> PriorTrainingConfig:
     """Name the models so that a resume from another folder finds them."""
 
     def whole(path: str) -> str:
-        return str(Path(path).resolve()) if path else ""
+        shipped = not path or pretrained_file(path) is not None
+        return path if shipped else str(Path(path).resolve())
 
     images = config.images
     known = replace(images.known, tokenizer=whole(images.known.tokenizer))
@@ -97,10 +103,25 @@ def _anchored(config: PriorTrainingConfig) -> PriorTrainingConfig:
     return replace(config, images=images, start_from=whole(config.start_from))
 
 
+def _require_same_tokens(folder: Path, source: TokenSource) -> None:
+    """Refuse to go on with tokens that were made otherwise, wherever the models lie now."""
+    if not prior_file(folder).is_file():
+        return
+    known = prior_source(folder)
+    now = replace(source, tokenizer_path="", condition_path="")
+    if known is not None and replace(known, tokenizer_path="", condition_path="") != now:
+        raise TrainingError(
+            f"the run in {folder} was begun with other tokens: these were made by another model, "
+            f"at another threshold or with other options"
+        )
+
+
 def _material(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
     if holds_token_shards(data):
-        if config.images.tokenizer:
-            raise ConfigError(f"{data} holds tokens already: leave out the tokenizer")
+        if config.images != TokensFromImages():
+            raise ConfigError(
+                f"{data} holds tokens already: leave out the tokenizer and other options of images"
+            )
         return _from_shards(config, data, folder)
     if not config.images.tokenizer:
         raise ConfigError(

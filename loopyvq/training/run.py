@@ -72,7 +72,8 @@ def train_tokenizer(
     draws, held_out = _images(config, data, config.tokenizer.image_channels, strict)
     claim_folder(folder, config, data, resume)
     torch.manual_seed(run.seed)
-    task = TokenizerTask(config, start_tokenizer(config.tokenizer, config.start_from), held_out)
+    tokenizer = start_tokenizer(config.tokenizer, _start(config, resume))
+    task = TokenizerTask(config, tokenizer, held_out)
     train(task, draws, run, config.optim, folder, resume=resume, quiet=quiet)
     return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
 
@@ -108,7 +109,7 @@ def train_vqgan(
     """
     folder, run = Path(folder), config.run
     torch.manual_seed(run.seed)
-    task = VqganTask(config, start_tokenizer(config.networks, config.start_from), [])
+    task = VqganTask(config, start_tokenizer(config.networks, _start(config, resume)), [])
     draws, task.validation = _images(config, data, config.networks.image_channels, strict)
     claim_folder(folder, config, data, resume)  # last: images or weights may be missing
     optim, task.adversary_optim = config.optim, config.discriminator_optim
@@ -156,7 +157,8 @@ def train_segmentation(
     claim_folder(folder, config, data, resume)
     draws = LabelDraws(training, config.crop, run.seed, num_draws=run.steps * run.batch_size)
     torch.manual_seed(run.seed)
-    task = SegmentationTask(config, start_tokenizer(config.networks, config.start_from), held_out)
+    tokenizer = start_tokenizer(config.networks, _start(config, resume))
+    task = SegmentationTask(config, tokenizer, held_out)
     optim = config.optim
     if config.rate_per_image > 0:
         optim = replace(optim, learning_rate=config.rate_per_image * run.batch_size)
@@ -189,6 +191,11 @@ def saved_config(
         raise TrainingError(f"there is no run to resume in {folder}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"the run in {folder} has no valid config: {error}") from error
+
+
+def _start(config: TokenizerTrainingConfig, resume: bool) -> str:
+    """Say whose weights come first; the state of a run to go on with has all of its own."""
+    return "" if resume else config.start_from
 
 
 def _images(

@@ -104,3 +104,16 @@ def test_train_and_evaluate_on_depth(run, workspace, tmp_path):
     code, _, err = run("evaluate", workspace / "run", "--data", workspace / "photos", "--depth")
     assert code == 2
     assert "depth maps have one channel" in err
+
+
+def test_only_a_state_that_is_there_is_said_to_be_saved(run, workspace, tmp_path, monkeypatch):
+    def interrupted(*_args, **_told):
+        raise KeyboardInterrupt
+
+    words = ("train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos")
+    monkeypatch.setattr("loopyvq.training.train_tokenizer", interrupted)
+    code, _, err = run(*words, "--out", tmp_path / "never")
+    assert code == 130
+    assert "state saved" not in err
+    code, _, err = run(*words, "--out", workspace / "run")
+    assert f"state saved; go on with: loopyvq train tokenizer --resume {workspace / 'run'}" in err

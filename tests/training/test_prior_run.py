@@ -2,11 +2,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
-from loopyvq.checkpoint import load_prior, load_tokenizer_of, prior_source, read_tensors
+from loopyvq.checkpoint import (
+    load_prior,
+    load_tokenizer,
+    load_tokenizer_of,
+    prior_source,
+    read_tensors,
+)
 from loopyvq.config import config_to_dict
 from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
 from loopyvq.training import PriorTask, PriorTrainingConfig, train_prior, train_tokenizer
@@ -107,6 +114,12 @@ def test_a_run_starts_from_another(shards, tmp_path, kind):
     best = max(line.get("validation_score", -9.0) for line in lines(tmp_path / "first"))
     again = lines(tmp_path / "second")[-1]["validation_score"]
     assert again == pytest.approx(best, abs=1e-4)
+    first.rename(tmp_path / "moved.safetensors")  # what goes on needs it no more
+    (tmp_path / "first" / "last.safetensors").unlink()
+    further = replace(config, run=replace(config.run, steps=2))
+    train_prior(further, shards, tmp_path / "second", resume=True, quiet=True)
+    assert state_of(tmp_path / "second").header["step"] == 2
+    (tmp_path / "moved.safetensors").rename(first)
     other = tiny_prior_training(*words, str(first), f"--{kind}.transformer.width", "32")
     with pytest.raises(CheckpointError, match="does not fit its config"):
         train_prior(other, shards, tmp_path / "third", quiet=True)
@@ -154,9 +167,21 @@ def test_what_does_not_fit_is_refused(shards, photos, tmp_path):
         train_prior(tiny_prior_training("--validation_share", "0.999"), shards, tmp_path / "a")
     with pytest.raises(TrainingError, match="no saved state"):
         train_prior(tiny_prior_training(), shards, tmp_path / "a", resume=True)
+    with pytest.raises(ConfigError, match="other options of images"):
+        train_prior(tiny_prior_training("--images.threshold", "1"), shards, tmp_path / "a")
     train_prior(tiny_prior_training("--run.steps", "1"), shards, tmp_path / "b", quiet=True)
     with pytest.raises(TrainingError, match="holds a run already"):
         train_prior(tiny_prior_training(), shards, tmp_path / "b", quiet=True)
+    remade = write_patterned_shards(tmp_path / "remade", source=replace(SOURCE, threshold=0.7))
+    with pytest.raises(TrainingError, match="begun with other tokens"):
+        train_prior(tiny_prior_training(), remade, tmp_path / "b", resume=True, quiet=True)
+
+
+def test_the_model_in_the_box_is_found_by_its_name(photos, tmp_path):
+    words = ("--images.tokenizer", "photo-f8", "--images.crop.size", "32", "--run.steps", "1")
+    best = train_prior(tiny_prior_training(*words), photos, tmp_path / "run", quiet=True)
+    assert prior_source(best).codebook_size == load_tokenizer("photo-f8").quantizer.codebook_size
+    assert saved_config(tmp_path / "run", PriorTrainingConfig)[0].images.tokenizer == "photo-f8"
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_batch_saved(shards, tmp_path):
