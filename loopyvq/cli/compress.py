@@ -1,6 +1,7 @@
 """``loopyvq compress``: images and arrays to small files."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -130,8 +131,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Compress images and arrays."""
-    from loopyvq.errors import DataError
+    from loopyvq.errors import ConfigError, DataError
 
+    if arguments.jobs < 1:
+        raise ConfigError(f"--jobs must be at least 1, got {arguments.jobs}")
     outputs, written = Outputs(arguments.out), 0
     for source in arguments.inputs:
         compress = _compress_array if source.lower().endswith(".npy") else _images
@@ -149,8 +152,11 @@ def _images(source: str, arguments: argparse.Namespace, outputs: Outputs) -> int
 
     if arguments.max_error is not None or arguments.codebook is not None:
         raise ConfigError("--max-error and --codebook are for arrays: give images a --threshold")
+    if arguments.by_reference:
+        raise ConfigError("--by-reference is for arrays: images never hold their model")
     wish = _wish(arguments)
-    channels = open_codec(wish.model, wish.device).tokenizer.config.image_channels
+    config = open_codec(wish.model, wish.device).tokenizer.config
+    channels = config.image_channels
     images = open_image_set(source, channels=channels, strict=arguments.strict)
     items = ((key, image, wish) for key, image in images.images())
     bar = tqdm(total=len(images), unit="image", leave=False, disable=None)
@@ -161,6 +167,8 @@ def _images(source: str, arguments: argparse.Namespace, outputs: Outputs) -> int
         bar.update()
         bpp = 8 * len(data) / (image.shape[1] * image.shape[2])
         tqdm.write(f"{path}  {len(data)} bytes, {bpp:.3f} bit/pixel")
+        rows, columns = (-(-side // config.downsampling) for side in image.shape[1:])
+        _tell_of_limits(path, data, rows * columns)
         written += 1
     bar.close()
     if images.broken:
@@ -219,6 +227,9 @@ def _compress_array(source: str, arguments: argparse.Namespace, outputs: Outputs
 
     if arguments.max_error is None:
         raise ConfigError("arrays need the largest error of a vector: give it with --max-error")
+    for name in ("bound", "stop", "tune", "effort", "min_length"):
+        if getattr(arguments, name) is not None:
+            raise ConfigError(f"--{name.replace('_', '-')} is for images, {source} is an array")
     vectors = read_array(source)
     data = compress_array(
         vectors,
@@ -231,4 +242,17 @@ def _compress_array(source: str, arguments: argparse.Namespace, outputs: Outputs
     write_atomically(path, data)
     share = len(data) / max(1, vectors.nbytes)
     print(f"{path}  {len(data)} bytes, {100 * share:.1f} % of {vectors.nbytes}")
+    _tell_of_limits(path, data, len(vectors))
     return 1
+
+
+def _tell_of_limits(path: Path, data: bytes, num_sites: int) -> None:
+    """Say so where a reader with the usual limits will refuse a file."""
+    from loopyvq.codec import ReadingLimits
+    from loopyvq.coding import read_container
+    from loopyvq.errors import BitstreamError
+
+    try:
+        ReadingLimits().check(read_container(data).header, num_sites)
+    except BitstreamError as error:
+        print(f"{path}: readers must be told that they may read it: {error}", file=sys.stderr)

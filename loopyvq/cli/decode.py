@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loopyvq.cli.options import add_device, add_model, load_model
-from loopyvq.cli.outputs import Outputs
+from loopyvq.cli.outputs import Outputs, add_overwrite, spare_original, write_image
 
 _EXAMPLES = """\
 examples:
@@ -25,13 +25,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--turns", type=int, metavar="N", help="use only the first N tokens of every site"
     )
+    add_overwrite(parser)
     add_device(parser)
 
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Decode token files to PNG images."""
     from loopyvq.checkpoint import model_identity
-    from loopyvq.data import to_pil, to_uint8
+    from loopyvq.data import to_uint8
     from loopyvq.errors import BitstreamError, ConfigError
     from loopyvq.token_file import read_token_file
     from loopyvq.tokens import Tokens
@@ -55,8 +56,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
             image = tokenizer.decode(batch, file.threshold, (file.height, file.width))
         except ValueError as error:
             raise BitstreamError(f"{path} holds no valid tokens: {error}") from error
-        target.parent.mkdir(parents=True, exist_ok=True)
-        to_pil(to_uint8(image[0].cpu())).save(target)
+        spare_original(target, path, arguments.overwrite)
+        write_image(target, to_uint8(image[0].cpu()))
         print(target)
 
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loopyvq.cli.inputs import (
-    MAX_PIXELS,
-    MAX_TOKENS,
+    add_limits,
     input_files,
     open_codec,
     read_codes,
     read_file,
 )
 from loopyvq.cli.options import add_codec_model, add_device, open_device
-from loopyvq.cli.outputs import Outputs, add_jobs, in_jobs
+from loopyvq.cli.outputs import Outputs, add_jobs, add_overwrite, in_jobs, png_of, spare_original
 
 _EXAMPLES = """\
 examples:
@@ -65,20 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--partial", action="store_true", help="take what is there of files that were cut off"
     )
     parser.add_argument("--codebook", metavar="FILE", help="of arrays that do not store theirs")
-    parser.add_argument(
-        "--max-pixels",
-        type=int,
-        default=MAX_PIXELS,
-        metavar="N",
-        help="refuse larger images and arrays (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max-tokens",
-        type=int,
-        default=MAX_TOKENS,
-        metavar="N",
-        help="refuse files with room for more (default: %(default)s)",
-    )
+    add_limits(parser)
+    add_overwrite(parser)
     add_jobs(parser)
     add_device(parser)
 
@@ -102,6 +89,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         # a.jpg becomes a.jpg.png: it may have a neighbour a.png.
         ending = "" if order.name.lower().endswith(suffix) else suffix
         path = outputs.path(order.name, ending)
+        spare_original(path, order.path, arguments.overwrite)
         write_atomically(path, blob)
         bar.update()
         tqdm.write(str(path))
@@ -124,13 +112,8 @@ def _decompress(order: Order) -> tuple[str, bytes]:
 
 
 def _image(data: bytes, order: Order) -> bytes:
-    from loopyvq.data import to_pil
-
     codec = open_codec(order.model, order.device, order.max_pixels, order.max_tokens)
-    image = codec.decompress(data, order.turns, order.partial)
-    stream = io.BytesIO()
-    to_pil(image).save(stream, "PNG")
-    return stream.getvalue()
+    return png_of(codec.decompress(data, order.turns, order.partial))
 
 
 def _array(data: bytes, order: Order) -> bytes:

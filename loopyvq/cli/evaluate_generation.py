@@ -12,6 +12,7 @@ from loopyvq.cli.drawing import (
     told_in_one_line,
     wished_windows,
 )
+from loopyvq.cli.outputs import write_image
 from loopyvq.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -259,12 +260,11 @@ def _write(
     """Write numbers and pictures."""
     import json
 
-    from loopyvq.data import to_pil
     from loopyvq.evaluation.generation import nearest_sheet
     from loopyvq.pictures import contact_sheet
     from loopyvq.tensor_file import write_atomically
 
     values = {"results": [row._asdict() for row in results], "memorisation": closeness}
     write_atomically(out / "result.json", json.dumps(values, indent=1).encode())
-    to_pil(contact_sheet(list(drawn[:_SHOWN]))).save(out / "samples.png")
-    to_pil(nearest_sheet(drawn[:_NEAREST], training.pixels)).save(out / "nearest.png")
+    write_image(out / "samples.png", contact_sheet(list(drawn[:_SHOWN])))
+    write_image(out / "nearest.png", nearest_sheet(drawn[:_NEAREST], training.pixels))

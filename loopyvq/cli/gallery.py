@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loopyvq.cli.outputs import write_image
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -38,7 +40,7 @@ class Gallery:
         self.count = 0
         self.num_tokens = 0
         self._shown: list[Tensor] = []
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)  # at once, if it cannot be
 
     def look_at(self, tokens: "Tokens") -> "Tensor":
         """Give the images of some tokens without writing them.
@@ -62,11 +64,9 @@ class Gallery:
         Args:
             tokens: sites of shape ``b h w``.
         """
-        from loopyvq.data import to_pil
-
         for number, image in enumerate(self.look_at(tokens)):
             name = f"{self.count:05}"
-            to_pil(image).save(self.folder / f"{name}.png")
+            write_image(self.folder / f"{name}.png", image)
             if self.tokens_folder is not None:
                 self._write_tokens(tokens, number, self.tokens_folder / f"{name}.tokens")
             if len(self._shown) < _SHOWN:
@@ -81,11 +81,10 @@ class Gallery:
             columns: images in a row; by default as many as rows.
             before: images to put in front.
         """
-        from loopyvq.data import to_pil
         from loopyvq.pictures import contact_sheet
 
         images = [*before, *self._shown]
-        to_pil(contact_sheet(images, columns)).save(self.folder / "sheet.png")
+        write_image(self.folder / "sheet.png", contact_sheet(images, columns))
 
     def _write_tokens(self, tokens: "Tokens", number: int, path: Path) -> None:
         from loopyvq.token_file import TokenFile, write_token_file

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loopyvq.cli.inputs import read_file
+from loopyvq.cli.inputs import add_limits, read_file
 from loopyvq.cli.options import add_codec_model, add_device
 from loopyvq.cli.verify import verify_file
 
@@ -37,12 +37,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_codec_model(parser)
     parser.add_argument("--original", metavar="PATH", help="what the file was made from")
     parser.add_argument("--codebook", metavar="FILE", help="of an array that does not store its")
+    add_limits(parser)
     add_device(parser)
 
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Describe a file."""
+    from loopyvq.errors import ConfigError
+
     path = Path(arguments.path)
+    if (arguments.original or arguments.codebook) and not arguments.verify:
+        raise ConfigError("--original and --codebook are for --verify")
+    if arguments.verify and path.suffix != ".lvq":
+        raise ConfigError("--verify is for compressed files, such as photo.jpg.lvq")
     if path.suffix == ".lvq":
         print(_describe_compressed(path))
         if arguments.verify:

@@ -1,5 +1,6 @@
 """What commands on compressed files read: files, arrays, codebooks and models."""
 
+import argparse
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from loopyvq.codec.vector_codebook import VectorCodebook
 
 __all__ = [
-    "MAX_PIXELS",
-    "MAX_TOKENS",
+    "add_limits",
     "input_files",
     "open_codec",
     "read_array",
@@ -23,6 +23,24 @@ __all__ = [
 
 MAX_PIXELS = 1 << 26
 MAX_TOKENS = 1 << 24
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Let a command say how large a stranger's file may be."""
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="refuse larger images and arrays (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-tokens",
+        type=int,
+        default=MAX_TOKENS,
+        metavar="N",
+        help="refuse files with room for more (default: %(default)s)",
+    )
 
 
 def input_files(names: Sequence[str], suffix: str) -> list[tuple[Path, str]]:
@@ -123,8 +141,9 @@ def read_array(path: str | Path) -> "np.ndarray":
     from loopyvq.errors import DataError
 
     try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        with Path(path).open("rb") as file:
+            array = np.load(file, allow_pickle=False)
+    except Exception as error:  # a damaged file may raise anything, such as BadZipFile
         raise DataError(f"cannot read the array {path}: {error}") from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path} holds several arrays: give a .npy file of one")

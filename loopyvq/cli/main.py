@@ -6,6 +6,7 @@ torch takes seconds to import, so a command's module imports what it needs only 
 import argparse
 import gc
 import importlib
+import io
 import logging
 import os
 import sys
@@ -59,6 +60,7 @@ _STARTED_OFTEN = ("compress", "decompress", "verify", "info", "encode", "decode"
 _PATIENCE = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
 _CODING = (*_STARTED_OFTEN, "demo", "evaluate rd", "pretokenize", "tables")
 _USAGE_ERROR = 2
+_NO_READER = 141  # as a shell says of what SIGPIPE ends
 _INTERRUPTED = 130
 
 
@@ -76,9 +78,12 @@ def main(words: Sequence[str] | None = None) -> int:
         words: the command line without the program's name; by default the process's own.
 
     Returns:
-        The exit code: 0, 2 for bad input, 130 after an interrupt.
+        The exit code: 0, 2 for bad input, 130 after an interrupt, 141 where nobody reads what is
+        printed any more.
     """
     is_process, words = words is None, list(sys.argv[1:] if words is None else words)
+    if is_process and isinstance(sys.stdout, io.TextIOWrapper):  # names of files may be no text
+        sys.stdout.reconfigure(errors="backslashreplace")
     if " ".join(words[:2]) in COMMANDS:
         words = [" ".join(words[:2]), *words[2:]]
     parser = _build_parser(words)
@@ -106,6 +111,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return _INTERRUPTED
     except BrokenPipeError:  # the reader of our output, such as `head`, has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NO_READER
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}")
     return 0
 
 

@@ -1,6 +1,7 @@
 """Where commands put what they make, and how they share work among processes."""
 
 import argparse
+import io
 import multiprocessing
 import os
 import signal
@@ -8,9 +9,21 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["Outputs", "add_jobs", "in_jobs", "output_path"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = [
+    "Outputs",
+    "add_jobs",
+    "add_overwrite",
+    "in_jobs",
+    "output_path",
+    "png_of",
+    "spare_original",
+    "write_image",
+]
 
 ItemT = TypeVar("ItemT")
 MadeT = TypeVar("MadeT")
@@ -42,6 +55,60 @@ def output_path(folder: str | Path, key: str, suffix: str) -> Path:
     """
     parts = [part for part in PurePosixPath(key).parts if part not in ("/", "..", ".")]
     return Path(folder).joinpath(*parts[:-1], f"{parts[-1] if parts else 'image'}{suffix}")
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Let a command write over what may be an original."""
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write over files that lie beside those that are read, perhaps the originals",
+    )
+
+
+def spare_original(path: Path, source: Path, overwrite: bool) -> None:
+    """Refuse to write over a file that may be what another one was made of.
+
+    Args:
+        path: where to write to.
+        source: what is read.
+        overwrite: whether that is meant.
+
+    Raises:
+        ConfigError: there is a file, and it lies beside the source.
+    """
+    from loopyvq.errors import ConfigError
+
+    beside = path.resolve().parent == source.resolve().parent
+    if beside and path.exists() and not overwrite:
+        raise ConfigError(
+            f"{path} lies beside {source}, perhaps it is the original: choose another --out, or "
+            f"say --overwrite"
+        )
+
+
+def png_of(image: "Tensor") -> bytes:
+    """Give an image, ``c H W`` of 8-bit pixels, as a PNG file."""
+    from loopyvq.data import to_pil
+
+    stream = io.BytesIO()
+    to_pil(image).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def write_image(path: Path, image: "Tensor") -> None:
+    """Write an image as PNG, whole or not at all.
+
+    Args:
+        path: where to; its folder is made.
+        image: 8-bit pixels, ``c H W``.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    from loopyvq.tensor_file import write_atomically
+
+    write_atomically(path, png_of(image))
 
 
 class Outputs:

@@ -4,7 +4,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from loopyvq.cli.inputs import input_files, open_codec, read_array, read_codes, read_file
+from loopyvq.cli.inputs import (
+    add_limits,
+    input_files,
+    open_codec,
+    read_array,
+    read_codes,
+    read_file,
+)
 from loopyvq.cli.options import add_codec_model, add_device, open_device
 
 _EXAMPLES = """\
@@ -22,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_codec_model(parser)
     parser.add_argument("--original", metavar="PATH", help="what one file was made from")
     parser.add_argument("--codebook", metavar="FILE", help="of arrays that do not store theirs")
+    add_limits(parser)
     add_device(parser)
 
 
@@ -44,7 +52,7 @@ def verify_file(path: Path, arguments: argparse.Namespace) -> str:
 
     Args:
         path: the file.
-        arguments: with ``model``, ``original``, ``codebook`` and ``device``.
+        arguments: with ``model``, ``original``, ``codebook``, ``device`` and those of `add_limits`.
 
     Returns:
         A line that says what was found.
@@ -64,7 +72,8 @@ def _verify_image(data: bytes, arguments: argparse.Namespace) -> str:
     from loopyvq.data import open_image_set
     from loopyvq.errors import BitstreamError, ConfigError
 
-    codec = open_codec(arguments.model, str(open_device(arguments.device)))
+    device = str(open_device(arguments.device))
+    codec = open_codec(arguments.model, device, arguments.max_pixels, arguments.max_tokens)
     sites = codec.decode_sites(data)
     codec.paint(sites)
     found = f"decodes, {sites.tokens.lengths.numel()} sites, {sites.num_escaped} with a remainder"
@@ -82,7 +91,7 @@ def _verify_image(data: bytes, arguments: argparse.Namespace) -> str:
     )
     if checked.bound is not None:
         verdict += f", promised {checked.bound:.6g}"
-    if checked.bound is not None and checked.worst > checked.bound:
+    if checked.bound is not None and not checked.worst <= checked.bound:
         raise BitstreamError(f"the bound is not kept: {verdict}")
     return verdict
 
@@ -90,21 +99,24 @@ def _verify_image(data: bytes, arguments: argparse.Namespace) -> str:
 def _verify_array(data: bytes, arguments: argparse.Namespace) -> str:
     import numpy as np
 
-    from loopyvq.codec import decompress_array
+    from loopyvq.codec import ReadingLimits, decompress_array
     from loopyvq.coding import read_container
-    from loopyvq.errors import BitstreamError
+    from loopyvq.errors import BitstreamError, DataError
 
-    vectors = decompress_array(data, read_codes(arguments.codebook))
+    limits = ReadingLimits(arguments.max_pixels, arguments.max_tokens)
+    vectors = decompress_array(data, read_codes(arguments.codebook), limits=limits)
     bound = read_container(data).header.threshold
     found = f"decodes, {len(vectors)} vectors of {vectors.shape[1]} numbers"
     if arguments.original is None:
         return f"{found}; it promises an error of at most {bound:.6g}"
     original = read_array(arguments.original)
+    if original.dtype.kind != "f":
+        raise DataError(f"{arguments.original} holds {original.dtype}, which no file is made from")
     if original.shape != vectors.shape:
         raise BitstreamError(f"the file holds {vectors.shape} numbers, not {original.shape}")
     difference = original.astype(np.float64) - vectors
     worst = float(np.sqrt(np.square(difference).sum(axis=1)).max(initial=0.0))
     verdict = f"{found}; worst error {worst:.6g}, promised {bound:.6g}"
-    if worst > bound:
+    if not worst <= bound:  # nor is it where the error is no number
         raise BitstreamError(f"the bound is not kept: {verdict}")
     return verdict

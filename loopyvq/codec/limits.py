@@ -48,11 +48,11 @@ class ReadingLimits:
             what = "pixels" if header.channels else "numbers"
             raise BitstreamError(
                 f"the file announces {header.height} x {header.width} {what}, more than the "
-                f"allowed {self.max_pixels}"
+                f"allowed {self.max_pixels}: allow more (--max-pixels) if you trust it"
             )
         num_tokens = num_sites * header.max_depth
         if num_tokens > self.max_tokens:
             raise BitstreamError(
                 f"the file announces up to {num_tokens} tokens, more than the allowed "
-                f"{self.max_tokens}"
+                f"{self.max_tokens}: allow more (--max-tokens) if you trust it"
             )

@@ -35,8 +35,9 @@ def test_grey_images_stay_grey(run, workspace, tmp_path):
     Image.fromarray(np.full((20, 24), 77, np.uint8)).save(tmp_path / "grey.png")
     model = workspace / "run"
     assert run("compress", tmp_path / "grey.png", "--model", model, "--out", tmp_path)[0] == 0
-    assert run("decompress", tmp_path / "grey.png.lvq", "--model", model, "--out", tmp_path)[0] == 0
-    with Image.open(tmp_path / "grey.png") as image:
+    words = ("decompress", tmp_path / "grey.png.lvq", "--model", model, "--out", tmp_path / "d")
+    assert run(*words)[0] == 0
+    with Image.open(tmp_path / "d" / "grey.png") as image:
         assert image.mode == "L"
 
 
@@ -54,3 +55,25 @@ def test_arrays_need_no_model(run, tmp_path):
         assert run("decompress", file, "--out", tmp_path / "d", *needed)[0] == 0
         back = np.load(tmp_path / "d" / "v.npy")
         assert np.linalg.norm(back - vectors, axis=1).max() <= 0.2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--max-error", "0.1", "--bound"), "--bound is for images"),
+        (("--max-error", "0.1", "--min-length", "1"), "--min-length is for images"),
+        (("--max-error", "0.1", "--jobs", "0"), "--jobs must be at least 1"),
+    ],
+)
+def test_arrays_refuse_what_is_for_images(run, tmp_path, options, message):
+    np.save(tmp_path / "v.npy", np.ones((4, 2)))
+    code, _, err = run("compress", tmp_path / "v.npy", "--out", tmp_path, *options)
+    assert code == 2
+    assert message in err
+
+
+def test_images_refuse_what_is_for_arrays(run, workspace, tmp_path):
+    words = (workspace / "photos" / "0.png", "--model", workspace / "run", "--out", tmp_path)
+    code, _, err = run("compress", *words, "--by-reference")
+    assert code == 2
+    assert "--by-reference is for arrays" in err

@@ -18,3 +18,26 @@ def test_images_that_differ_in_their_suffix_stay_apart(run, workspace, tmp_path)
     assert code == 0
     assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["0.jpg.png", "0.png"]
     assert len(out.splitlines()) == 2
+
+
+def test_what_lies_beside_the_tokens_is_spared(run, workspace, tmp_path):
+    photo = tmp_path / "0.png"
+    photo.write_bytes((workspace / "photos" / "0.png").read_bytes())
+    assert run("encode", workspace / "run", photo, "--out", tmp_path)[0] == 0
+    words = ("decode", workspace / "run", tmp_path / "0.png.tokens", "--out", tmp_path)
+    code, _, err = run(*words)
+    assert code == 2
+    assert "perhaps it is the original" in err
+    assert photo.read_bytes() == (workspace / "photos" / "0.png").read_bytes()
+    assert run(*words, "--overwrite")[0] == 0
+    assert photo.read_bytes() != (workspace / "photos" / "0.png").read_bytes()
+
+
+def test_an_output_that_cannot_be_is_one_line(run, workspace, tmp_path):
+    run("encode", workspace / "run", workspace / "photos" / "0.png", "--out", tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    words = ("decode", workspace / "run", tmp_path / "0.png.tokens", "--out", tmp_path / "file")
+    code, _, err = run(*words)
+    assert code == 2
+    assert len(err.splitlines()) == 1
+    assert f"cannot write {tmp_path / 'file' / '0.png'}" in err

@@ -29,3 +29,17 @@ def test_a_caller_sets_limits(run, workspace, file):
     code, _, err = run("decompress", file, "--model", workspace / "run", "--max-pixels", 100)
     assert code == 2
     assert "more than the allowed 100" in err
+
+
+def test_what_lies_beside_the_file_is_spared(run, workspace, tmp_path, file):
+    original = file.with_name("0.png")
+    original.write_bytes(b"the original")
+    words = ("decompress", file, "--model", workspace / "run", "--out", tmp_path)
+    code, _, err = run(*words)
+    assert code == 2
+    assert "perhaps it is the original" in err
+    assert original.read_bytes() == b"the original"
+    assert run(*words, "--overwrite")[0] == 0
+    assert original.read_bytes() != b"the original"
+    again = (*words[:-1], tmp_path / "elsewhere")
+    assert [run(*again)[0], run(*again)[0]] == [0, 0]

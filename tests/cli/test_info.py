@@ -29,3 +29,14 @@ def test_a_prior_says_what_it_was_trained_on(run, prior):
     assert "prior SitePrior" in out
     assert "4 x 4 sites" in out
     assert "16 codes" in out
+
+
+def test_options_of_checking_need_a_file_to_check(run, workspace, tmp_path):
+    photo = workspace / "photos" / "0.png"
+    run("compress", photo, "--model", workspace / "run", "--out", tmp_path)
+    code, _, err = run("info", tmp_path / "0.png.lvq", "--original", photo)
+    assert code == 2
+    assert "--original and --codebook are for --verify" in err
+    code, _, err = run("info", workspace / "run", "--verify")
+    assert code == 2
+    assert "--verify is for compressed files" in err

@@ -11,7 +11,13 @@ def test_arrays_are_read_without_pickles(tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{}]), allow_pickle=True)
     np.savez(tmp_path / "many.npz", a=np.ones(2))
     (tmp_path / "empty.npy").write_bytes(b"")
-    for name in ("objects.npy", "many.npz", "empty.npy", "none.npy"):
+    (tmp_path / "zip.npy").write_bytes(b"PK\x03\x04 and then nothing")
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999, 2), }"
+    for name, text in (("huge", header), ("cut", header[:30])):
+        start = b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little")
+        (tmp_path / f"{name}.npy").write_bytes(start + text + b"\n")
+    names = ("objects", "empty", "none", "zip", "huge", "cut")
+    for name in ("many.npz", *(f"{name}.npy" for name in names)):
         with pytest.raises(DataError):
             read_array(tmp_path / name)
 

@@ -2,12 +2,15 @@ import gc
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy
 import pytest
 
 from loopyvq import __version__
 from loopyvq.cli.main import COMMANDS, main
 
+ROOT = Path(__file__).resolve().parents[2]
 NO_TORCH = """
 import sys
 from loopyvq.cli.main import main
@@ -122,3 +125,33 @@ def test_threads_wait_without_spinning_where_files_are_written(tmp_path, command
     done = subprocess.run(script, check=True, capture_output=True, text=True, env=kept | told)
     assert "loopyvq: error" in done.stderr
     assert done.stdout.splitlines()[-1] == expected
+
+
+def test_a_reader_that_leaves_is_no_success():
+    program = "import sys; from loopyvq.cli.main import main; sys.exit(main())"
+    words = [sys.executable, "-u", "-c", program, "models"]
+    assert "photo-f8" in subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(words, check=False, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_what_the_file_system_refuses_is_one_line(run, tmp_path):
+    code, out, err = run("info", tmp_path / ("long" * 100))
+    assert (code, out) == (2, "")
+    assert "File name too long" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_names_that_are_no_text_are_printed(tmp_path):
+    name = os.fsdecode(b"caf\xe9.npy")
+    numpy.save(tmp_path / name, numpy.ones((4, 2)))
+    words = [sys.executable, "-m", "loopyvq", "compress", name, "--max-error", "0.1"]
+    strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        words, check=False, capture_output=True, text=True, env=strict, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "caf\\udce9.npy.lvq" in done.stdout

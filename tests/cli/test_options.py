@@ -22,7 +22,7 @@ def test_shared_options_have_defaults(workspace):
     assert tokenizer.quantizer.sigma.device.type in ("cpu", "cuda")
 
 
-@pytest.mark.parametrize("device", ["abacus", "cuda:99", "meta:x"])
+@pytest.mark.parametrize("device", ["abacus", "cuda:99", "meta:x", "meta", "hpu"])
 def test_devices_that_are_not_there(workspace, device):
     with pytest.raises(ConfigError, match="no device"):
         load_model(argparse.Namespace(model=str(workspace / "run"), device=device))
