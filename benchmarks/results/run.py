@@ -58,7 +58,7 @@ def main() -> None:
     }
     points = {source: measured(options, some, source) for source, some in thresholds.items()}
     for source, some in points.items():
-        plot_curves(some, pictures / f"results_{Path(source).stem}.png")
+        (pictures / f"results_{Path(source).stem}.png").write_bytes(plot_curves(some))
     checked = {
         Path(source).stem: checked_files(options.model, source, options.limit, options.out)
         for source in options.test

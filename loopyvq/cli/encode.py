@@ -69,5 +69,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
             written += 1
             mean = file.tokens.num_tokens / lengths.numel()
             print(f"{path}  {file.tokens.num_tokens} tokens, {mean:.2f} per site")
+        if images.broken:
+            print(f"{len(images.broken)} broken images of {source} were skipped")
     if not written:
         raise DataError("no image could be read")

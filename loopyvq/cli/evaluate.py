@@ -1,11 +1,13 @@
 """``loopyvq evaluate``: how good reconstructions are, and what they cost."""
 
 import argparse
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model
+from loopyvq.errors import ConfigError
 
 if TYPE_CHECKING:
     from loopyvq.data import ImageSet
@@ -72,6 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Evaluate a tokenizer."""
+    if arguments.depths and (arguments.stop or arguments.min_length):
+        raise ConfigError("--stop and --min-length are for sites that may end, not for --depths")
     tokenizer = load_model(arguments, label_maps=True)
     points = _points(tokenizer, arguments)
     if tokenizer.config.label_maps:
@@ -85,7 +89,6 @@ def _evaluate_images(
 ) -> None:
     from loopyvq.checkpoint import write_atomically
     from loopyvq.data import open_depth_maps, open_image_set
-    from loopyvq.errors import ConfigError
     from loopyvq.evaluation import evaluate
     from loopyvq.evaluation.tables import format_points, format_usage, to_csv, to_json
 
@@ -108,6 +111,9 @@ def _evaluate_images(
         f"{finest.spread_of_energies:.2f}, {finest.length_histogram[0]} sites without a token:\n"
     )
     print(format_usage(finest))
+    tiny = sum(math.isnan(row[-1]) for row in result.images) // len(points)
+    if tiny:
+        print(f"\n{tiny} images are under 11 pixels along a side and have no SSIM or MS-SSIM")
     _tell_broken(images)
     if arguments.json:
         text = to_json(result, model=arguments.model, data=str(arguments.data))
@@ -123,7 +129,6 @@ def _evaluate_label_maps(
 
     from loopyvq.checkpoint import write_atomically
     from loopyvq.data import LabelMapConfig, open_label_maps
-    from loopyvq.errors import ConfigError
     from loopyvq.evaluation import evaluate_label_maps
     from loopyvq.evaluation.tables import format_label_points
 
@@ -148,7 +153,6 @@ def _evaluate_label_maps(
 
 def _first(images: "ImageSet", limit: int | None) -> "ImageSet":
     from loopyvq.data import Subset
-    from loopyvq.errors import ConfigError
 
     if limit is None:
         return images

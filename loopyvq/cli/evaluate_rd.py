@@ -1,7 +1,9 @@
 """``loopyvq evaluate rd``: rate and distortion of real files, beside the codecs everybody has."""
 
 import argparse
+import math
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -24,8 +26,21 @@ examples:
 
 Every file is written by one process and decoded by a fresh one. Fit the tables of all models first
 (loopyvq tables, with --fixed-depth for what is read so). Writes OUT.csv, OUT.png and OUT.html, and
-prints the comparison with the first system, or with another (--against).
+prints the comparison with the first system, or with another (--against). A run that ends early
+leaves OUT.unfinished.csv.
 """
+
+_MEASURING = (
+    "asked",
+    "baselines",
+    "thresholds",
+    "stop",
+    "tune",
+    "effort",
+    "bound",
+    "lpips",
+    "limit",
+)
 
 
 class _Asked(NamedTuple):
@@ -60,7 +75,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--baselines",
         nargs="*",
-        default=["jpeg", "webp", "avif", "jpeg2000"],
         metavar="NAME",
         help="default: all of jpeg webp avif jpeg2000",
     )
@@ -69,7 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop",
         nargs="+",
         choices=("threshold", "rate_distortion", "in_context"),
-        default=["rate_distortion"],
         help="stop rules, a curve for each (default: rate_distortion)",
     )
     add_tune(parser)
@@ -95,19 +108,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Measure curves and report on them."""
     from loopyvq.checkpoint import write_atomically
-    from loopyvq.errors import DataError
+    from loopyvq.errors import ConfigError, DataError
     from loopyvq.evaluation.rd_page import render_page
-    from loopyvq.evaluation.rd_points import measures_in, points_from_csv, points_to_csv
+    from loopyvq.evaluation.rd_points import measures_in, points_from_csv
     from loopyvq.evaluation.rd_report import cells_of, compare_systems, plot_curves
 
+    if not 0 < arguments.most_bpp < math.inf:
+        raise ConfigError(f"--most-bpp must be above 0, got {arguments.most_bpp:g}")
     if arguments.points is not None:
+        for name, value in vars(arguments).items():
+            if name in _MEASURING and value not in (None, [], False):
+                option = "model" if name == "asked" else name
+                raise ConfigError(f"--points measures nothing: leave out --{option}")
         points = points_from_csv(_read(arguments.points))
     else:
-        points = list(_measure(arguments))
-        write_atomically(Path(f"{arguments.out}.csv"), points_to_csv(points).encode())
+        points = _measured(arguments)
     if not points:
         raise DataError("there is no readable image to evaluate")
-    plot_curves(points, f"{arguments.out}.png")
+    write_atomically(Path(f"{arguments.out}.png"), plot_curves(points))
     source, most_bpp = Path(arguments.points or arguments.data).name, arguments.most_bpp
     against = arguments.against
     page = render_page(points, source, _command(arguments), most_bpp, against)
@@ -115,6 +133,26 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     for measure in measures_in(points):
         rows = compare_systems(points, measure, most_bpp, against)
         print(_markdown(cells_of(rows, measure)), end="\n\n")
+
+
+def _measured(arguments: argparse.Namespace) -> "list[RdPoint]":
+    """Measure, and write the table; where that ends early, what there is goes aside."""
+    from loopyvq.checkpoint import write_atomically
+    from loopyvq.evaluation.rd_points import points_to_csv
+
+    points: list[RdPoint] = []
+    try:
+        for point in _measure(arguments):
+            points.append(point)
+    except BaseException:
+        if points:
+            aside = Path(f"{arguments.out}.unfinished.csv")
+            write_atomically(aside, points_to_csv(points).encode())
+            print(f"what was measured is in {aside}", file=sys.stderr)
+        raise
+    if points:
+        write_atomically(Path(f"{arguments.out}.csv"), points_to_csv(points).encode())
+    return points
 
 
 def _measure(arguments: argparse.Namespace) -> "Iterator[RdPoint]":
@@ -125,22 +163,28 @@ def _measure(arguments: argparse.Namespace) -> "Iterator[RdPoint]":
     from loopyvq.evaluation.rd_baselines import BASELINES
     from loopyvq.evaluation.rd_run import measure_systems
 
-    unknown = set(arguments.baselines) - set(BASELINES)
-    if unknown or not (arguments.asked or arguments.baselines):
+    baselines = list(BASELINES) if arguments.baselines is None else arguments.baselines
+    unknown = set(baselines) - set(BASELINES)
+    if unknown or not (arguments.asked or baselines):
         raise ConfigError(f"--baselines must be of {', '.join(BASELINES)}, got {sorted(unknown)}")
     if arguments.limit is not None and arguments.limit < 1:
         raise ConfigError(f"--limit must be at least 1, got {arguments.limit}")
     device = str(open_device(arguments.device))
     readings, channels = _readings(arguments)
+    names = [*(reading.name for reading in readings), *baselines]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"all must have names of their own, got {', '.join(names)}")
+    if arguments.against not in (None, *names):
+        raise ConfigError(f"there is no system {arguments.against!r}, but {', '.join(names)}")
     images = open_image_set(arguments.data, channels=channels, strict=arguments.strict)
     count = min(len(images), arguments.limit or len(images))
     some = tqdm(
         islice(images.images(), count), total=count, unit="image", leave=False, disable=None
     )
     lpips = None if arguments.lpips is None else _open_lpips(arguments.lpips, device)
-    yield from measure_systems(
-        iter(some), readings, arguments.baselines, device=device, lpips=lpips
-    )
+    yield from measure_systems(iter(some), readings, baselines, device=device, lpips=lpips)
+    if images.broken:
+        print(f"{len(images.broken)} broken images were skipped", file=sys.stderr)
 
 
 def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
@@ -152,10 +196,11 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
     from loopyvq.evaluation.rd_systems import THRESHOLDS, Reading
 
     thresholds, readings, channels = tuple(arguments.thresholds or THRESHOLDS), [], set()
+    stops = arguments.stop or ["rate_distortion"]
     tune = arguments.tune or DEFAULT_TUNE
     effort = USUAL_EFFORT if arguments.effort is None else arguments.effort
     for name in ("tune", "effort"):
-        if getattr(arguments, name) is not None and "in_context" not in arguments.stop:
+        if getattr(arguments, name) is not None and "in_context" not in stops:
             raise ConfigError(f"--{name} is for --stop in_context, which alone weighs errors")
     if arguments.effort is not None and (arguments.effort < 0 or arguments.bound):
         raise ConfigError(f"--effort must be 0 or more, without --bound, got {arguments.effort}")
@@ -165,8 +210,8 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
         if fixed_depth or config.quantizer.threshold == 0:
             readings.append(Reading(name, Path(path), fixed_depth=True))
             continue
-        for stop in arguments.stop:
-            label = name if len(arguments.stop) == 1 else f"{name}, {stop} stop"
+        for stop in stops:
+            label = name if len(stops) == 1 else f"{name}, {stop} stop"
             readings.append(
                 Reading(
                     label,
@@ -179,10 +224,8 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
                     effort=effort,
                 )
             )
-    if len({reading.name for reading in readings}) < len(readings) or len(channels) > 1:
-        raise ConfigError(
-            "all models must take the same channels and have names: --model NAME=PATH"
-        )
+    if len(channels) > 1:
+        raise ConfigError("all models must take the same channels, grey or colour")
     return readings, channels.pop() if channels else 3
 
 
@@ -218,12 +261,13 @@ def _command(arguments: argparse.Namespace) -> str:
     for name, path, fixed_depth in arguments.asked:
         option = "--fixed-depth" if fixed_depth else "--model"
         words.append(f"{option} {shlex.quote(f'{name}={Path(path).name}')}")
-    words.append(f"--stop {' '.join(arguments.stop)}")
+    words.append(f"--stop {' '.join(arguments.stop or ['rate_distortion'])}")
     if arguments.tune:
         words.append(f"--tune {arguments.tune}")
     if arguments.effort is not None:
         words.append(f"--effort {arguments.effort}")
-    words.append(f"--baselines {' '.join(arguments.baselines)}")
+    if arguments.baselines is not None:
+        words.append(f"--baselines {' '.join(arguments.baselines)}")
     if arguments.thresholds:
         words.append(f"--thresholds {' '.join(f'{value:g}' for value in arguments.thresholds)}")
     return " \\\n    ".join(words)

@@ -19,6 +19,7 @@ from loopyvq.codec.weighing import Aim
 from loopyvq.coding import Header, Tables, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
+from loopyvq.ops.similarity import WINDOW_SIZE
 
 __all__ = ["ImageWriter", "Written"]
 
@@ -136,6 +137,8 @@ class ImageWriter:
         Raises:
             ConfigError: an option is out of range, or the target cannot be reached.
         """
+        if target.kind == "ssim" and min(self._pixels.shape[1:]) < WINDOW_SIZE:
+            raise ConfigError(f"SSIM needs at least {WINDOW_SIZE} pixels along each side")
         asked = (target.kind, 0.0)  # as many bytes as there will be
         best = search(
             lambda threshold: self.write(threshold, stop, bound, min_length, asked),

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from loopyvq.data import decode_image, to_pil
+from loopyvq.errors import DataError
 
 __all__ = ["BASELINES", "Baseline", "baseline_files", "write_baseline"]
 
@@ -59,10 +60,16 @@ def write_baseline(name: str, image: UInt8[Tensor, "c H W"], value: int | float)
 
     Returns:
         The file.
+
+    Raises:
+        DataError: the codec does not take such an image, as WebP none of over 16383 pixels.
     """
     codec, stream = BASELINES[name], io.BytesIO()
     setting = [value] if codec.file_format == "JPEG2000" else int(value)
-    to_pil(image).save(stream, codec.file_format, **{codec.option: setting}, **codec.fixed)
+    try:
+        to_pil(image).save(stream, codec.file_format, **{codec.option: setting}, **codec.fixed)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{name} cannot write this image: {error}") from error
     return stream.getvalue()
 
 
@@ -77,6 +84,9 @@ def baseline_files(
 
     Yields:
         The setting, the file's size in bytes and the decoded image.
+
+    Raises:
+        DataError: see `write_baseline`.
     """
     codec = BASELINES[name]
     for value in codec.values:

@@ -133,11 +133,11 @@ def points_from_csv(text: str) -> list[RdPoint]:
 
 
 def measures_in(points: Sequence[RdPoint]) -> list[str]:
-    """List what was measured of every file, of `MEASURES`."""
+    """List what was measured of files, of `MEASURES`: tiny images have no SSIM, others may."""
     return [
         measure
         for measure in MEASURES
-        if not any(math.isnan(point.quality(measure)) for point in points)
+        if any(math.isfinite(point.quality(measure)) for point in points)
     ]
 
 

@@ -1,7 +1,7 @@
 """Points to a table that a person can read, and to a picture."""
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +49,8 @@ def compare_systems(
     """Compare all systems with one of them, image by image.
 
     Args:
-        points: of all systems and images.
+        points: of all systems and images; those without this measure, as MS-SSIM of tiny images,
+            and those of no finite quality are left out.
         measure: one of `MEASURES`.
         most_bpp: where the range of rates ends over which gains are averaged.
         against: the one; by default the first.
@@ -60,11 +61,12 @@ def compare_systems(
     Raises:
         ConfigError: there is no such system.
     """
-    groups = _by_system(points)
-    against = next(iter(groups)) if against is None else against
-    if against not in groups:
-        raise ConfigError(f"there is no system {against!r}, but {', '.join(groups)}")
-    first = groups[against]
+    systems = systems_of(points)
+    against = systems[0] if against is None else against
+    if against not in systems:
+        raise ConfigError(f"there is no system {against!r}, but {', '.join(systems)}")
+    groups = _by_system([point for point in points if np.isfinite(point.quality(measure))])
+    first = groups.get(against, {})
     rows = []
     for system, images in groups.items():
         pairs = [(images[name], first[name]) for name in images if name in first]
@@ -120,31 +122,29 @@ def mean_curve(points: Sequence[RdPoint], system: str, measure: str) -> list[RdP
     Args:
         points: of all systems and images.
         system: the one to average.
-        measure: what must be there; settings without it are left out.
+        measure: what must be there; points without it are left out.
 
     Returns:
         One point per setting, by rising rate, as far as charts show them.
     """
     settings: dict[str, list[RdPoint]] = {}
     for point in points:
-        if point.system == system:
+        if point.system == system and np.isfinite(point.quality(measure)):
             settings.setdefault(point.setting, []).append(point)
     means = [_mean(system, setting, some) for setting, some in settings.items()]
     low, high = _CHARTED_BPP
-    kept = [
-        point
-        for point in means
-        if np.isfinite(point.quality(measure)) and low <= point.rate_bpp <= high
-    ]
+    kept = [point for point in means if low <= point.rate_bpp <= high]
     return sorted(kept, key=lambda point: point.rate_bpp)
 
 
-def plot_curves(points: Sequence[RdPoint], path: str | Path) -> None:
+def plot_curves(points: Sequence[RdPoint]) -> bytes:
     """Draw mean curves of all measures, each point a setting's means over images.
 
     Args:
         points: of all systems and images.
-        path: a .png or .svg file.
+
+    Returns:
+        A PNG file.
 
     Raises:
         ImportError: matplotlib is not installed.
@@ -168,7 +168,9 @@ def plot_curves(points: Sequence[RdPoint], path: str | Path) -> None:
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.grid(alpha=0.3, which="both", linewidth=0.5)
         axes.legend(fontsize=8)
-    figure.savefig(path, dpi=130)
+    stream = io.BytesIO()
+    figure.savefig(stream, dpi=130, format="png")
+    return stream.getvalue()
 
 
 def _mean(system: str, setting: str, points: Sequence[RdPoint]) -> RdPoint:

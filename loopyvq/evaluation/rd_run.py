@@ -1,5 +1,6 @@
 """All files of all systems for a set of images, each written, decoded and measured."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,12 +9,15 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.codec import Codec
+from loopyvq.errors import DataError
 from loopyvq.evaluation.rd_baselines import baseline_files
 from loopyvq.evaluation.rd_points import RdPoint, measure_point
 from loopyvq.evaluation.rd_reader import FreshReader
 from loopyvq.evaluation.rd_systems import Reading, files_of
 
 __all__ = ["measure_systems"]
+
+_logger = logging.getLogger(__name__)
 
 
 def measure_systems(
@@ -31,7 +35,7 @@ def measure_systems(
     Args:
         images: names and 8-bit pixels.
         readings: curves of models, each with a name of its own.
-        baselines: of `rd_baselines.BASELINES`.
+        baselines: of `rd_baselines.BASELINES`; one that cannot write an image has no points of it.
         device: where to run the networks.
         lpips: measures a perceptual distance of two 8-bit images, if that is wanted.
 
@@ -53,5 +57,8 @@ def measure_systems(
                     size = len(data)
                     yield measure_point(reading.name, setting, name, size, decoded, image, lpips)
             for system in baselines:
-                for setting, size, decoded in baseline_files(system, image):
-                    yield measure_point(system, setting, name, size, decoded, image, lpips)
+                try:
+                    for setting, size, decoded in baseline_files(system, image):
+                        yield measure_point(system, setting, name, size, decoded, image, lpips)
+                except DataError as error:
+                    _logger.warning("%s has no points of its own for %s: %s", system, name, error)

@@ -1,5 +1,6 @@
 """Reconstruct a set of images at several operating points and measure everything about it."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -223,9 +224,7 @@ class _Accumulator:
         codes = torch.cat([item.codes.reshape(-1, depth) for item in self.tokens])
         lengths = torch.cat([item.lengths.reshape(-1) for item in self.tokens])
         count = len(self.tokens)
-        psnr, ssim, ms_ssim = (
-            sum(values) / count for values in zip(*self.distortions, strict=True)
-        )
+        psnr, ssim, ms_ssim = map(_mean, zip(*self.distortions, strict=True))
         return PointResult(
             threshold=self.point.threshold,
             depth=self.point.depth,
@@ -243,6 +242,12 @@ class _Accumulator:
             turns=measure_usage(codes, self.size),
             spread_of_energies=spread,
         )
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Average over the images that have a measure: tiny ones have no SSIM."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def _histogram(lengths: Int[Tensor, " n"], depth: int) -> list[int]:

@@ -24,6 +24,7 @@ from loopyvq.interop.taming_config import model_section, read_model_section
 from loopyvq.interop.taming_parts import Parts, parts_from_state, parts_to_state
 from loopyvq.interop.torch_file import TorchFile, write_torch_file
 from loopyvq.models import TamingConfig
+from loopyvq.pretrained import pretrained_file
 
 __all__ = ["Conversion", "from_taming", "refuse_run_folder", "to_taming"]
 
@@ -88,7 +89,7 @@ def to_taming(model: str | Path, folder: str | Path) -> Conversion:
     Raises:
         CheckpointError: the model is damaged, or nothing that taming could hold.
     """
-    model, folder = Path(model), Path(folder)
+    model, folder = pretrained_file(model) or Path(model), Path(folder)
     parts, notes = _read_parts(model)
     state = parts_to_state(parts, model)
     section = notes.get("taming")

@@ -68,6 +68,13 @@ def test_every_direction(run, checkpoint):
     assert (checkpoint / "x" / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("program", ["taming", "diffusers"])
+def test_the_model_in_the_box_is_found_and_refused_for_what_it_is(run, tmp_path, program):
+    code, _, err = run("convert", program, "photo-f8", "--reverse", "--out", tmp_path / "x")
+    assert code == 2
+    assert "has networks of our own, which taming does not know" in err
+
+
 def test_label_maps_are_for_python(run, tmp_path):
     from loopyvq.checkpoint import save_tokenizer
 

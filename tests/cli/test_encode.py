@@ -33,3 +33,12 @@ def test_no_output_is_written_twice(run, workspace, tmp_path):
         code, _, err = run(command, *model, photo, other, "--out", tmp_path / command)
         assert code == 2
         assert "two inputs would become" in err
+
+
+def test_broken_images_are_counted(run, workspace, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0.png").write_bytes((workspace / "photos" / "0.png").read_bytes())
+    (tmp_path / "in" / "1.png").write_text("no image")
+    code, out, _ = run("encode", workspace / "run", tmp_path / "in", "--out", tmp_path / "t")
+    assert code == 0
+    assert f"1 broken images of {tmp_path / 'in'} were skipped" in out

@@ -1,6 +1,8 @@
 import csv
 import json
 
+from PIL import Image
+
 
 def test_evaluate_prints_and_writes_the_same_numbers(run, workspace, tmp_path):
     code, out, _ = run(
@@ -48,3 +50,27 @@ def test_the_other_stop_rule_spends_fewer_tokens_at_a_threshold(run, workspace, 
         (point,) = json.loads((tmp_path / "a.json").read_text())["points"]
         found[stop] = point["tokens_per_site"]
     assert found["rate_distortion"] < found["threshold"]
+
+
+def test_tiny_images_take_no_similarity_from_others(run, workspace, tmp_path):
+    photo = workspace / "photos" / "0.png"
+    words = ["evaluate", workspace / "run", "--thresholds", 0.3, "--json", tmp_path / "a.json"]
+    for name in ("one", "both"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(photo.read_bytes())
+    Image.new("RGB", (3, 40), "teal").save(tmp_path / "both" / "tiny.png")
+    ssim = []
+    for name in ("one", "both"):
+        code, out, err = run(*words, "--data", tmp_path / name)
+        assert code == 0, err
+        told = "1 images are under 11 pixels along a side and have no SSIM or MS-SSIM"
+        assert (told in out) is (name == "both")
+        ssim.append(json.loads((tmp_path / "a.json").read_text())["points"][0]["ssim"])
+    assert ssim[0] == ssim[1]
+
+
+def test_fixed_depths_end_nowhere_else(run, workspace):
+    words = ["evaluate", workspace / "run", "--data", workspace / "photos", "--depths", 2]
+    code, _, err = run(*words, "--min-length", 3)
+    assert code == 2
+    assert "--stop and --min-length are for sites that may end" in err

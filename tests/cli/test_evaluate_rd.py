@@ -3,6 +3,7 @@ import csv
 import pytest
 import torch
 
+from loopyvq.evaluation import rd_run
 from loopyvq.losses.perceptual import LPIPS
 
 
@@ -53,3 +54,47 @@ def test_there_must_be_something_to_measure(run, workspace, tmp_path):
     (tmp_path / "some.csv").write_text("a,b\n1,2\n")
     assert "no table" in run("evaluate", "rd", "--points", tmp_path / "some.csv")[2]
     assert "cannot read" in run("evaluate", "rd", "--points", tmp_path / "none.csv")[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--model", "jpeg={model}"), "names of their own, got jpeg, jpeg"),
+        (("--model", "a={model}", "--against", "b"), "no system 'b', but a, jpeg"),
+        (("--model", "a={model}", "--most-bpp", "0"), "--most-bpp must be above 0, got 0"),
+        (("--model", "a={model}", "--most-bpp", "nan"), "--most-bpp must be above 0, got nan"),
+    ],
+)
+def test_what_cannot_be_reported_is_said_before_measuring(run, workspace, tmp_path, words, message):
+    words = [word.format(model=workspace / "run") for word in words]
+    out = ("--baselines", "jpeg", "--out", tmp_path / "rd")
+    code, _, err = run("evaluate", "rd", "--data", workspace / "photos", *words, *out)
+    assert code == 2
+    assert message in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_fails_leaves_earlier_tables(run, workspace, tmp_path, monkeypatch):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "a.png").write_text("no image")
+    (tmp_path / "rd.csv").write_text("kept")
+    words = ("evaluate", "rd", "--baselines", "jpeg", "--out", tmp_path / "rd", "--data")
+    assert run(*words, tmp_path / "broken")[0] == 2
+    assert (tmp_path / "rd.csv").read_text() == "kept"
+
+    def stopped(*asked, **told):
+        yield from list(measure(*asked, **told))[:3]
+        raise KeyboardInterrupt
+
+    measure = rd_run.measure_systems
+    monkeypatch.setattr(rd_run, "measure_systems", stopped)
+    code, _, err = run(*words, workspace / "photos")
+    assert code == 130
+    assert f"what was measured is in {tmp_path / 'rd.unfinished.csv'}" in err
+    assert (tmp_path / "rd.csv").read_text() == "kept"
+    again = ("evaluate", "rd", "--points", tmp_path / "rd.unfinished.csv", "--out")
+    assert run(*again, tmp_path / "new" / "rd")[0] == 0
+    assert (tmp_path / "new" / "rd.png").is_file()
+    code, _, err = run(*again, tmp_path / "x", "--limit", 3)
+    assert code == 2
+    assert "--points measures nothing: leave out --limit" in err

@@ -71,3 +71,8 @@ def test_the_image_must_have_the_models_channels(codec):
     with pytest.raises(ConfigError, match="takes 3 channels"):
         codec.writer(torch.zeros(2, 8, 8, dtype=torch.uint8))
     assert codec.writer(make_image(9, 9, 1)).aim.latents.shape == (2, 2, 4)
+
+
+def test_tiny_images_have_no_similarity_to_aim_at(codec):
+    with pytest.raises(ConfigError, match="SSIM needs at least 11 pixels along each side"):
+        codec.compress(make_image(10, 40), target=Target("ssim", 0.5))

@@ -1,7 +1,10 @@
+import math
+
 import pytest
 from PIL import Image
 
 from loopyvq.errors import ConfigError
+from loopyvq.evaluation.rd_points import measures_in
 from loopyvq.evaluation.rd_report import cells_of, compare_systems, mean_curve, plot_curves
 from tests.evaluation.test_rd_curves import curve
 
@@ -42,6 +45,18 @@ def test_curves_join_the_means_of_settings():
 
 
 def test_pictures(tmp_path):
-    plot_curves([*curve(1.0), *curve(0.5, "b")], tmp_path / "rd.png")
+    (tmp_path / "rd.png").write_bytes(plot_curves([*curve(1.0), *curve(0.5, "b")]))
     with Image.open(tmp_path / "rd.png") as image:
         assert image.size == (1690, 676)
+
+
+def test_images_that_lack_a_measure_take_it_from_no_other():
+    tiny = [point._replace(image="tiny", ms_ssim=math.nan, psnr_db=math.inf) for point in curve(1)]
+    tiny += [point._replace(system="b") for point in tiny]
+    whole = [*curve(1.0), *curve(0.5, "b")]
+    assert measures_in([*whole, *tiny]) == measures_in(whole)
+    for measure in ("psnr_db", "ms_ssim"):
+        assert compare_systems([*whole, *tiny], measure) == compare_systems(whole, measure)
+        means = [str(mean_curve(some, "b", measure)) for some in ([*whole, *tiny], whole)]
+        assert means[0] == means[1]  # in words, as NaN is not NaN
+    assert [row.gain for row in compare_systems(tiny, "ms_ssim")] == []

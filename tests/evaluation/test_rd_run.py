@@ -19,3 +19,12 @@ def test_models_and_baselines_are_measured_from_their_files(tmp_path):
     assert {point.lpips for point in points} == {0.5}
     assert first[0].num_bytes < first[1].num_bytes
     assert first[0].rate_bpp == 8 * first[0].num_bytes / (48 * 40)
+
+
+def test_a_baseline_that_cannot_write_an_image_lacks_it(caplog):
+    images = [("long", make_image(8, 17000)), ("short", make_image(8, 40))]
+    points = list(measure_systems(images, [], ["webp", "jpeg"]))
+    assert {(point.system, point.image) for point in points} == {
+        ("webp", "short"), ("jpeg", "long"), ("jpeg", "short"),
+    }  # fmt: skip
+    assert "webp has no points of its own for long: webp cannot write this image" in caplog.text
