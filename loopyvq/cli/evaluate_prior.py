@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--condition-tokenizer", default="", metavar="MODEL", help="as for `loopyvq pretokenize`"
     )
-    parser.add_argument("--condition-cells", type=int, default=1, metavar="N", help="the same")
+    parser.add_argument("--condition-cells", type=int, metavar="N", help="the same")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
     parser.add_argument("--batch-size", type=int, default=32, metavar="N")
     parser.add_argument("--csv", metavar="FILE", help="write one line per image")
@@ -150,7 +150,8 @@ def _open(
         )
     images = Subset(images, numbers[: arguments.limit])
     stop = StopRule.of(source)
-    known = Known(config, tokenizer.config.downsampling, second)
+    known = Known(config, tokenizer.config.downsampling, second, channels)
+    known.require_as_trained(source)
     hint = source.tokenizer_file(prior_file(arguments.prior).parent)
     file = tokenizer_file(arguments.tokenizer or hint)
     prior = load_prior(arguments.prior, device)

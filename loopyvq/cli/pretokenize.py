@@ -133,6 +133,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Write shards and say what is in them."""
     from tqdm import tqdm
 
+    from loopyvq.data.fingerprint import fingerprint_of
     from loopyvq.data.token_shards import ShardPlan, open_token_shards
     from loopyvq.pretokenize import ImageTokens, pretokenize, square_side
 
@@ -155,6 +156,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         min_scale=arguments.min_scale,
         seed=arguments.seed,
         images_per_shard=arguments.images_per_shard,
+        images=fingerprint_of(images),
     )
     with tqdm(total=len(images), unit="image", leave=False, disable=None) as bar:
         done = pretokenize(
@@ -231,7 +233,8 @@ def _teller(arguments: argparse.Namespace, known: "KnownConfig", tokenizer: "Tok
     second = None
     if known.tokenizer:
         second = load_tokenizer(known.tokenizer, open_device(arguments.device))
-    return Known(known, tokenizer.config.downsampling, second)
+    sizes = tokenizer.config
+    return Known(known, sizes.downsampling, second, sizes.image_channels)
 
 
 def _require_sense(arguments: argparse.Namespace) -> None:

@@ -43,7 +43,7 @@ def add_wishes(parser: argparse.ArgumentParser) -> None:
     known.add_argument(
         "--condition-tokenizer", default="", metavar="MODEL", help="as for `loopyvq pretokenize`"
     )
-    known.add_argument("--condition-cells", type=int, default=1, metavar="N", help="the same")
+    known.add_argument("--condition-cells", type=int, metavar="N", help="the same")
     known.add_argument(
         "--paint", metavar="IMAGE", help="where detail goes: white for the most tokens"
     )
@@ -108,6 +108,8 @@ def wished_request(
     if arguments.condition:
         told = _told(arguments, options, model, size, count)
         condition = condition._replace(symbols=told.symbols, boxes=told.boxes)
+    elif arguments.condition_tokenizer or arguments.condition_cells is not None:
+        raise ConfigError("--condition-tokenizer and --condition-cells are for --condition")
     elif options:
         raise ConfigError(f"unknown option {options[0]} (see loopyvq sample --help)")
     painted = None
@@ -166,7 +168,7 @@ def known_as_trained(
     source: "TokenSource",
     options: Sequence[str],
     tokenizer: str,
-    cells: int,
+    cells: int | None,
     maps: str = "",
 ) -> "KnownConfig":
     """Read how a condition is written in files, which is told to a prior as at its training.
@@ -176,11 +178,11 @@ def known_as_trained(
         source: what it was trained on.
         options: as for `read_known`.
         tokenizer: the model whose codes tell the condition; empty: the one of the training.
-        cells: labels along a site's side.
+        cells: labels along a site's side; None: as at the training.
         maps: where the maps are, if the options do not say.
 
     Returns:
-        The config.
+        The config; what the options leave open is as at the training.
 
     Raises:
         ConfigError: an option is unknown, or contradicts what the prior was trained on.
@@ -191,7 +193,13 @@ def known_as_trained(
     if not tokenizer and source.condition_path:
         tokenizer = str(prior_file(prior).parent / source.condition_path)
     if not source.box_classes:
-        return read_known(source.condition, options, tokenizer, cells, maps)
+        told = config_to_dict(source.told)
+        usual = {name: told[name] for name in ("edges", "edge_sigma", "factor", "enlarge")}
+        if source.condition == "segmentation" and not tokenizer:
+            usual["labels"] = {"num_labels": source.symbols}
+        cells = cells or source.told.cells or 1
+        return read_known(source.condition, options, tokenizer, cells, maps, usual)
+    cells = cells or 1
     trained = {
         "labels": {"num_labels": source.box_classes},
         "boxes": config_to_dict(source.boxes),

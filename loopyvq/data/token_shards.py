@@ -18,7 +18,7 @@ from torch import Tensor
 from loopyvq.conditions import Condition
 from loopyvq.config import config_to_dict, parse_config
 from loopyvq.data.token_batch import PackedTokens
-from loopyvq.data.token_source import TokenSource
+from loopyvq.data.token_source import ConditionSource, TokenSource
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.tensor_file import read_tensors, write_atomically, write_tensors
 
@@ -51,6 +51,7 @@ class ShardPlan:
         min_scale: strongest shrinking of the random crops.
         seed: of the random crops.
         images_per_shard: images of the set in one shard, each with all of its views.
+        images: what the set is, see `fingerprint_of`; empty in files that are older than it.
     """
 
     source: TokenSource = field(default_factory=TokenSource)
@@ -61,6 +62,7 @@ class ShardPlan:
     min_scale: float = 1.0
     seed: int = 0
     images_per_shard: int = 4096
+    images: str = ""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -92,6 +94,10 @@ class ShardPlan:
         if not self.source.box_classes:  # so shards that are older than boxes keep their name
             for name in ("box_classes", "boxes"):
                 values["source"].pop(name)
+        if not self.images:
+            values.pop("images")
+        if self.source.told == ConditionSource():
+            values["source"].pop("told")
         usual = {"stop": "threshold", "weigh": 0.0, "tune": "psnr", "effort": 0, "priced_by": ""}
         for name, value in usual.items():  # those that are older still
             if values["source"][name] == value:

@@ -7,7 +7,28 @@ from typing import Literal
 from loopyvq.data.boxes import BoxConfig
 from loopyvq.errors import ConfigError
 
-__all__ = ["TokenSource"]
+__all__ = ["ConditionSource", "TokenSource"]
+
+
+@dataclass(frozen=True)
+class ConditionSource:
+    """How maps were made that a prior was told, so that it can be told the same again.
+
+    Attributes:
+        tokenizer: identity of the model whose codes tell them; empty: none.
+        cells: labels along a site's side; 0: nothing is known of how maps were made.
+        edges: how edges were found.
+        edge_sigma: blur before canny, in pixels.
+        factor: how many times smaller along each side images of low resolution are.
+        enlarge: whether these were enlarged again.
+    """
+
+    tokenizer: str = ""
+    cells: int = 0
+    edges: Literal["sobel", "canny"] = "sobel"
+    edge_sigma: float = 2.0
+    factor: int = 4
+    enlarge: bool = True
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,7 @@ class TokenSource:
         class_names: of the classes; empty where they have none.
         symbols: number of symbols of the map that is known; 0 where there is none.
         condition_path: the tokenizer that made that map, a hint like ``tokenizer_path``.
+        told: how that map was made.
         box_classes: number of classes of boxes; 0 where there are none.
         boxes: how they were put around things.
     """
@@ -59,6 +81,7 @@ class TokenSource:
     class_names: tuple[str, ...] = ()
     symbols: int = 0
     condition_path: str = ""
+    told: ConditionSource = field(default_factory=ConditionSource)
     box_classes: int = 0
     boxes: BoxConfig = field(default_factory=BoxConfig)
 

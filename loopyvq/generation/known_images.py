@@ -116,7 +116,8 @@ def maps_of_images(
     )
     device = model.tokenizer.quantizer.sigma.device
     second = load_tokenizer(config.tokenizer, device) if config.tokenizer else None
-    known = Known(config, model.tokenizer.config.downsampling, second)
+    known = Known(config, model.tokenizer.config.downsampling, second, channels)
+    known.require_as_trained(model.source)
     samples = [still[index] for index in range(min(count, len(still)))]
     stacked = Sample(*(torch.stack(items).to(device) for items in zip(*samples, strict=True)))
     return known(stacked).to("cpu").select(torch.arange(count) % len(samples))

@@ -114,6 +114,7 @@ class ImageTokens:
             class_names=tuple(images.class_names) if classes else (),
             symbols=self.known.num_symbols,
             condition_path=path_hint(hint, folder) if hint else "",
+            told=self.known.source(),
             box_classes=self.known.num_box_classes,
             boxes=condition.data.boxes,
         )

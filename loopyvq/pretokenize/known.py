@@ -7,15 +7,17 @@ boxes ------------------------------------------> boxes
 anything else --another tokenizer, one turn-----> symbols
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from loopyvq.checkpoint import model_identity
 from loopyvq.conditions import Condition
 from loopyvq.data import ConditionDataConfig, ImageSet, Sample, one_hot
+from loopyvq.data.token_source import ConditionSource, TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
 
@@ -60,13 +62,18 @@ class Known:
         config: what is known.
         downsampling: pixels per site along each side.
         tokenizer: the model that tells the condition, if there is one.
+        image_channels: of the images.
 
     Raises:
         ConfigError: the model does not take such conditions.
     """
 
     def __init__(
-        self, config: KnownConfig, downsampling: int, tokenizer: Tokenizer | None = None
+        self,
+        config: KnownConfig,
+        downsampling: int,
+        tokenizer: Tokenizer | None = None,
+        image_channels: int = 3,
     ) -> None:
         self.config = config
         self.downsampling = downsampling
@@ -74,11 +81,14 @@ class Known:
         kind = config.data.kind
         if tokenizer is not None:
             labels = bool(getattr(tokenizer.config, "label_maps", False))
-            expected = config.data.labels.num_labels if kind == "segmentation" else None
-            if labels != (kind == "segmentation") or (
-                labels and tokenizer.config.image_channels != expected
-            ):
-                raise ConfigError(f"the tokenizer of the condition does not take {kind}")
+            planes = {"segmentation": config.data.labels.num_labels, "depth": 1, "edges": 1}
+            expected = planes.get(kind, image_channels)
+            given = tokenizer.config.image_channels
+            if labels != (kind == "segmentation") or given != expected:
+                raise ConfigError(
+                    f"the tokenizer of the condition does not take {kind}: that has {expected} "
+                    f"channels, the model takes {given}{' of label maps' * labels}"
+                )
 
     def num_classes(self, images: ImageSet) -> int:
         """Count the classes that a prior must know."""
@@ -90,6 +100,44 @@ class Known:
         if self.tokenizer is not None:
             return self.tokenizer.quantizer.codebook_size + 1
         return self.config.data.labels.num_labels if self._kind == "segmentation" else 0
+
+    def source(self) -> ConditionSource:
+        """Say how maps are made that a prior is told; of other conditions there is nothing to say.
+
+        Returns:
+            What does not concern this kind of condition is as usual.
+        """
+        data, kind = self.config.data, self._kind
+        if not self.num_symbols:
+            return ConditionSource()
+        second = "" if self.tokenizer is None else model_identity(self.tokenizer)
+        made = ConditionSource(tokenizer=second, cells=self.config.cells)
+        if kind == "edges":
+            sigma = data.edge_sigma if data.edges == "canny" else made.edge_sigma
+            return replace(made, edges=data.edges, edge_sigma=sigma)
+        if kind == "low_resolution":
+            return replace(made, factor=data.factor, enlarge=data.enlarge)
+        return made
+
+    def require_as_trained(self, source: TokenSource) -> None:
+        """Check that maps are made as those that a prior was trained on.
+
+        Args:
+            source: of the prior.
+
+        Raises:
+            ConfigError: they are not, as far as that is known.
+        """
+        if source.symbols != self.num_symbols:
+            raise ConfigError(
+                f"the prior knows {source.symbols} symbols of {source.condition}, these maps have "
+                f"{self.num_symbols}"
+            )
+        if source.told.cells and source.told != self.source():
+            raise ConfigError(
+                f"the prior was told {source.condition} that was made in another way: by another "
+                f"model or with other options of the condition"
+            )
 
     @property
     def num_box_classes(self) -> int:

@@ -4,6 +4,7 @@ image --crop, mirror--> samples --ImageTokens--> batches --pack--> shard-00000, 
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -66,8 +67,7 @@ def pretokenize(
         CheckpointError: a file cannot be written.
     """
     folder = Path(folder)
-    _claim(folder, plan)
-    done = 0
+    plan, done = _claimed(folder, plan), 0
     for shard in range(plan.num_shards):
         path, numbers = shard_path(folder, shard), plan.images_of(shard)
         if _is_whole(path, plan):
@@ -137,14 +137,20 @@ def views_of(
         yield sample_of(planes, place, plan.size, condition, label)
 
 
-def _claim(folder: Path, plan: ShardPlan) -> None:
+def _claimed(folder: Path, plan: ShardPlan) -> ShardPlan:
+    """Give the plan of a folder: the new one, or an equal one that is there."""
     if not holds_token_shards(folder):
         write_plan(folder, plan)
-    elif read_plan(folder).digest != plan.digest:
+        return plan
+    there = read_plan(folder)
+    if not there.images:  # older than what names the images
+        plan = replace(plan, images="")
+    if there.digest != plan.digest:
         raise DataError(
             f"{folder} holds tokens of another model, of other images or with other options: "
             f"choose another folder"
         )
+    return plan
 
 
 def _is_whole(path: Path, plan: ShardPlan) -> bool:

@@ -153,7 +153,8 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
     images = open_conditioned_set(
         data, told, channels=tokenizer.config.image_channels, strict=strict
     )
-    known = Known(options.known, tokenizer.config.downsampling, second)
+    sizes = tokenizer.config
+    known = Known(options.known, sizes.downsampling, second, sizes.image_channels)
     to_tokens = ImageTokens(tokenizer, _stop(options, default_stop(tokenizer)), known)
     is_unseen = is_held_out(torch.arange(len(images)), config.validation_share)
     training = Subset(images, (~is_unseen).nonzero().flatten().tolist())

@@ -14,7 +14,7 @@ from loopyvq.checkpoint import (
 )
 from loopyvq.codec import fit_tables_to_images, save_tables
 from loopyvq.data import open_image_set, to_pil
-from loopyvq.data.token_shards import open_token_shards
+from loopyvq.data.token_shards import open_token_shards, read_plan, write_plan
 from loopyvq.models.prior.condition_embedding import ConditionConfig
 from loopyvq.models.prior.site_prior import SitePrior
 from loopyvq.training.prior_task import nats_of
@@ -263,3 +263,31 @@ def test_images_that_are_not_square_need_a_size(run, workspace, tmp_path):
     code, _, err = run("pretokenize", workspace / "run", "--data", workspace / "photos")
     assert code == 2
     assert "--size" in err
+
+
+def test_other_images_do_not_mix_into_a_folder(run, workspace, squares, tmp_path):
+    other = shutil.copytree(squares, tmp_path / "other")
+    for path in other.rglob("*.png"):
+        to_pil(255 - open_image_set(path).read(0)).save(path)
+    words = ("pretokenize", workspace / "run", "--threshold", "0.4", "--images-per-shard", "5")
+    words += ("--out", tmp_path / "x", "--data")
+    assert run(*words, squares)[0] == 0
+    (tmp_path / "x" / "shard-00001.safetensors").unlink()
+    code, _, err = run(*words, other)
+    assert code == 2
+    assert "of other images" in err
+    moved = shutil.copytree(squares, tmp_path / "moved")
+    code, out, _ = run(*words, moved)  # the same images, wherever they lie
+    assert code == 0
+    assert out.startswith("2 of 3 shards were there already")
+
+
+def test_folders_that_do_not_name_their_images_go_on(run, workspace, squares, tmp_path):
+    words = ("pretokenize", workspace / "run", "--threshold", "0.4", "--data", squares)
+    assert run(*words, "--out", tmp_path / "new")[0] == 0
+    plan = replace(read_plan(tmp_path / "new"), images="")
+    write_plan(tmp_path / "old", plan)
+    code, _, _ = run(*words, "--out", tmp_path / "old")
+    assert code == 0
+    assert read_plan(tmp_path / "old") == plan
+    assert run(*words, "--out", tmp_path / "old")[1].startswith("1 of 1 shards were there")

@@ -2,7 +2,7 @@ import pytest
 
 from loopyvq.cli.wishes import known_as_trained, read_known
 from loopyvq.data import BoxConfig
-from loopyvq.data.token_source import TokenSource
+from loopyvq.data.token_source import ConditionSource, TokenSource
 from loopyvq.errors import ConfigError
 
 
@@ -48,3 +48,17 @@ def test_other_conditions_are_read_with_their_tokenizer(tmp_path):
     assert known.tokenizer == str(tmp_path / "../edges.safetensors")
     assert known.data.edge_sigma == 3
     assert known_as_trained(path, source, [], "mine", 1).tokenizer == "mine"
+
+
+def test_what_options_leave_open_is_as_at_the_training():
+    told = ConditionSource(cells=1, edges="canny", edge_sigma=1.5, factor=8, enlarge=False)
+    source = TokenSource(condition="edges", symbols=17, told=told)
+    data = known_as_trained("prior", source, [], "mine", None).data
+    assert (data.edges, data.edge_sigma, data.factor, data.enlarge) == ("canny", 1.5, 8, False)
+    told = ConditionSource(cells=2)
+    source = TokenSource(condition="segmentation", symbols=12, told=told)
+    known = known_as_trained("prior", source, [], "", None, "maps")
+    assert (known.cells, known.data.labels.num_labels) == (2, 12)
+    assert known_as_trained("prior", source, [], "", 4, "maps").cells == 4
+    older = TokenSource(condition="segmentation", symbols=12)
+    assert known_as_trained("prior", older, [], "", None, "maps").cells == 1

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from loopyvq.data import ConditionDataConfig, LabelMapConfig, Sample, open_image_set
+from loopyvq.data.token_source import ConditionSource, TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
 from loopyvq.pretokenize import Known, KnownConfig
@@ -86,3 +87,46 @@ def test_what_does_not_go_together_is_refused(tiny_config):
         KnownConfig(cells=0)
     with pytest.raises(ConfigError, match="does not take segmentation"):
         Known(KnownConfig(LABELS, tokenizer="model"), 8, Tokenizer(tiny_config))
+
+
+def test_maps_are_told_as_at_the_training_or_not_at_all(tiny_config):
+    def known(**changes):
+        data = ConditionDataConfig(**{"kind": "edges", **changes})
+        second = Tokenizer(dataclasses.replace(tiny_config, image_channels=1)).eval()
+        return Known(KnownConfig(data, tokenizer="x"), 8, second)
+
+    torch.manual_seed(0)
+    trained = known()
+    source = TokenSource(condition="edges", symbols=17, told=trained.source())
+    trained.require_as_trained(source)
+    same = Known(known(edge_sigma=3.0).config, 8, trained.tokenizer)
+    same.require_as_trained(source)  # sobel has no sigma
+    for other in (known(), Known(known(edges="canny").config, 8, trained.tokenizer)):
+        with pytest.raises(ConfigError, match="made in another way"):
+            other.require_as_trained(source)
+    known().require_as_trained(TokenSource(condition="edges", symbols=17))  # an older file
+    with pytest.raises(ConfigError, match="knows 5 symbols of edges, these maps have 17"):
+        trained.require_as_trained(TokenSource(condition="edges", symbols=5))
+    coarse, fine = (Known(KnownConfig(LABELS, cells=cells), 8) for cells in (1, 2))
+    with pytest.raises(ConfigError, match="made in another way"):
+        fine.require_as_trained(
+            TokenSource(condition="segmentation", symbols=5, told=coarse.source())
+        )
+    small = Known(
+        KnownConfig(ConditionDataConfig(kind="low_resolution"), "x"), 8, in_colour(tiny_config)
+    )
+    assert small.source().factor == 4
+    assert Known(KnownConfig(ConditionDataConfig(kind="class")), 8).source() == ConditionSource()
+
+
+def in_colour(tiny_config):
+    return Tokenizer(tiny_config).eval()
+
+
+def test_a_model_of_other_channels_cannot_tell(tiny_config):
+    edges = KnownConfig(ConditionDataConfig(kind="edges"), "x")
+    with pytest.raises(ConfigError, match="take edges: that has 1 channels, the model takes 3"):
+        Known(edges, 8, in_colour(tiny_config))
+    small = KnownConfig(ConditionDataConfig(kind="low_resolution"), "x")
+    with pytest.raises(ConfigError, match="that has 1 channels, the model takes 3"):
+        Known(small, 8, in_colour(tiny_config), image_channels=1)
