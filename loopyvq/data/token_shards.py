@@ -21,6 +21,7 @@ from loopyvq.data.token_batch import PackedTokens
 from loopyvq.data.token_source import ConditionSource, TokenSource
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.tensor_file import read_tensors, write_atomically, write_tensors
+from loopyvq.tokens import CONTINUE
 
 __all__ = [
     "ShardPlan",
@@ -246,14 +247,17 @@ def open_token_shards(folder: str | Path) -> TokenShards:
 
 
 def _check(plan: ShardPlan, packed: PackedTokens, numbers: Tensor) -> None:
-    source, images = plan.source, packed.num_images
+    source, images, most = plan.source, packed.num_images, plan.source.max_depth
     if packed.lengths.shape[1:] != (source.rows, source.columns):
         raise ValueError(f"its grid is {tuple(packed.lengths.shape[1:])}")
     counts = [len(item) for item in packed.condition if item is not None]
     if any(count != images for count in (len(numbers), *counts)):
         raise ValueError("its tensors are of different numbers of images")
-    if images:
-        packed.select(range(images)).tokens.validate(source.codebook_size)
+    lengths, codes = packed.lengths, packed.codes
+    if images and not source.min_length <= int(lengths.min()) <= int(lengths.max()) <= most:
+        raise ValueError(f"lengths must be within {source.min_length}..{most}")
+    if not bool((((codes >= 0) & (codes < source.codebook_size)) | (codes == CONTINUE)).all()):
+        raise ValueError(f"codes must be within 0..{source.codebook_size - 1} or CONTINUE")
 
 
 def _narrow(item: Tensor) -> Tensor:

@@ -194,6 +194,8 @@ class Known:
         padding = [-length % self.downsampling for length in sites]
         whole = F.pad(labels.float().unsqueeze(1), (0, padding[1], 0, padding[0]), mode="replicate")
         cells = F.unfold(whole, side, stride=side).long()
-        counts = F.one_hot(cells, self.config.data.labels.num_labels).sum(dim=1)
+        shape = (len(cells), self.config.data.labels.num_labels, cells.shape[2])
+        counts = torch.zeros(shape, dtype=torch.int32, device=cells.device)
+        counts.scatter_add_(1, cells, torch.ones_like(cells, dtype=torch.int32))
         rows = whole.shape[2] // side
-        return counts.argmax(dim=2).reshape(len(labels), rows, -1)
+        return counts.argmax(dim=1).reshape(len(labels), rows, -1)

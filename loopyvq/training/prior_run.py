@@ -200,19 +200,19 @@ def _pick(packed: PackedTokens, rows: Tensor) -> PackedTokens:
 
 def _encode(to_tokens: ImageTokens, images: ConditionedImages, batch_size: int) -> PackedTokens:
     """Encode all readable images of a small set."""
-    samples: list[Sample] = []
+    packs: list[PackedTokens] = []
+    waiting: list[Sample] = []
     for index in range(len(images)):
         try:
-            samples.append(images[index])
+            waiting.append(images[index])
         except BrokenImageError as error:
             images.image_set.skip(error)
-    if not samples:
+        if waiting and (len(waiting) == batch_size or index == len(images) - 1):
+            parts = (torch.stack(items) for items in zip(*waiting, strict=True))
+            packs.append(PackedTokens.pack(*to_tokens(Sample(*parts))))
+            waiting = []
+    if not packs:
         raise DataError("none of the images held out for validation can be read")
-    packs = []
-    for first in range(0, len(samples), batch_size):
-        group = samples[first : first + batch_size]
-        parts = (torch.stack(items) for items in zip(*group, strict=True))
-        packs.append(PackedTokens.pack(*to_tokens(Sample(*parts))))
     return PackedTokens.join(packs)
 
 

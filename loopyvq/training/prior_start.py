@@ -13,6 +13,8 @@ from loopyvq.training.prior_config import PriorTrainingConfig
 
 __all__ = ["count_symbols", "start_prior"]
 
+_COUNTED_AT_ONCE = 1 << 18  # places of tokens
+
 
 def start_prior(
     config: PriorTrainingConfig, source: TokenSource, counts: Int[Tensor, "l v"] | None
@@ -60,15 +62,15 @@ def count_symbols(
         >>> count_symbols(packed, torch.tensor([0]), 2).tolist()
         [[0, 2, 0, 0], [1, 0, 0, 1]]
     """
-    ends = packed.lengths.long().flatten()
-    turn = torch.arange(len(packed.codes)) - (ends.cumsum(0) - ends).repeat_interleave(ends)
-    chosen = torch.zeros(packed.num_images, dtype=torch.bool)
-    chosen[rows] = True
-    sites = chosen.repeat_interleave(packed.lengths[0].numel())
-    width = codebook_size + 2
-    symbols = packed.codes.long()
-    symbols = torch.where(symbols < 0, codebook_size, symbols)
-    of_codes = (turn * width + symbols)[sites.repeat_interleave(ends)]
-    stops = ends[sites & (ends < packed.max_depth)] * width + codebook_size + 1
-    counted = torch.bincount(torch.cat([of_codes, stops]), minlength=packed.max_depth * width)
-    return counted.reshape(packed.max_depth, width)
+    width, depth = codebook_size + 2, packed.max_depth
+    counted = torch.zeros(depth * width, dtype=torch.int64)
+    images = max(1, _COUNTED_AT_ONCE // (packed.lengths[0].numel() * depth))
+    for some in rows.split(images):
+        codes, lengths = packed.select(some).tokens
+        turn = torch.arange(depth).expand_as(codes)
+        ran = turn < lengths.unsqueeze(-1)
+        symbols = torch.where(codes < 0, codebook_size, codes)
+        of_codes = (turn * width + symbols)[ran]
+        stops = lengths[lengths < depth] * width + codebook_size + 1
+        counted += torch.bincount(torch.cat([of_codes, stops]), minlength=depth * width)
+    return counted.reshape(depth, width)

@@ -95,6 +95,10 @@ def test_contradictions_are_refused(tmp_path):
     write(tmp_path, wide)
     with pytest.raises(DataError, match="its grid is"):
         open_token_shards(tmp_path)
+    longer = dataclasses.replace(PLAN, source=dataclasses.replace(SOURCE, min_length=1))
+    write(tmp_path, longer)
+    with pytest.raises(DataError, match="holds no valid tokens: lengths must be within 1"):
+        open_token_shards(tmp_path)
 
 
 def test_the_digest_names_the_tokens_and_not_the_places(tmp_path):
