@@ -68,6 +68,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         classes = wanted_classes(arguments, model, count)
         told = classes[:1] if classes is not None and len(arguments.classes or ()) == 1 else None
         known, mask = _known(image, arguments.keep, model, told)
+        if bool(mask.all()):
+            raise ConfigError(f"--keep {arguments.keep} leaves nothing to draw")
         request = wished_request(arguments, options, model, size, classes, count)
         request = request._replace(
             known=type(known)(*(item.expand(count, *item.shape[1:]) for item in known)),

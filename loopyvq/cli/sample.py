@@ -18,6 +18,8 @@ from loopyvq.cli.wishes import add_wishes, wanted_classes, wished_request
 from loopyvq.errors import ConfigError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from loopyvq.generation import ImagePrior, Jury
 
 TAKES_OPTIONS = True
@@ -64,12 +66,11 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     with told_in_one_line():
         size = size_of(arguments.size, "--size") if arguments.size else model.trained_size
         windows = wished_windows(arguments, model)
-        classes, count = wanted_classes(arguments, model, arguments.count), arguments.count
-        jury = _jury(arguments, model) if arguments.reject else None
+        classes = wanted_classes(arguments, model, arguments.count)
+        request = wished_request(arguments, options, model, size, classes, arguments.count)
+        jury = _jury(arguments, model, classes) if arguments.reject else None
         if jury is not None:
-            count = len(jury.candidates)
-            classes = None if classes is None else jury.candidates
-        request = wished_request(arguments, options, model, size, classes, count)
+            request = request.select(jury.rows)
         gallery = Gallery(arguments.out, model, size, arguments.tokens_out)
         film = new_film(arguments.gif, request.grid)
         for tokens in draw_all(model, request, windows, arguments, film):
@@ -98,7 +99,7 @@ def _require_counts(arguments: argparse.Namespace) -> None:
         raise ConfigError("--gif shows all images as they fill, --reject drops some: choose one")
 
 
-def _jury(arguments: argparse.Namespace, model: "ImagePrior") -> "Jury":
+def _jury(arguments: argparse.Namespace, model: "ImagePrior", classes: "Tensor | None") -> "Jury":
     """Find who says which images are to be kept."""
     from functools import partial
 
@@ -113,8 +114,10 @@ def _jury(arguments: argparse.Namespace, model: "ImagePrior") -> "Jury":
             f"{arguments.classifier} knows other classes than {arguments.prior}: train one on the "
             f"same images"
         )
-    classes = wanted_classes(arguments, model, arguments.count)
-    wanted = torch.zeros(arguments.count, dtype=torch.int64) if classes is None else classes
+    wanted = classes
+    if wanted is None:  # images of one map, or of nothing at all, compete with each other
+        number = torch.arange(arguments.count)
+        wanted = number if arguments.condition else torch.zeros_like(number)
     judge = partial(logits_of, classifier)
     return Jury(judge, wanted, arguments.reject, by_class=classes is not None)
 

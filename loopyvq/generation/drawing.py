@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
-from loopyvq.conditions import Condition
 from loopyvq.generation.windows import Windows, generate_by_windows
 from loopyvq.models.prior.base import OnSite, Prior, Request
 from loopyvq.models.prior.sampling import SamplingConfig
@@ -91,18 +89,5 @@ def draw_in_batches(
     generators = Generators(seed)
     for start in range(0, request.batch, batch_size):
         index = torch.arange(start, min(start + batch_size, request.batch))
-        part = _select(request, index)
+        part = request.select(index)
         yield generate_by_windows(prior, part, windows, sampling, generators, on_site)
-
-
-def _select(request: Request, index: Tensor) -> Request:
-    """Ask for some of the images."""
-    condition: Condition | None = request.condition
-    known = request.known
-    return request._replace(
-        batch=len(index),
-        condition=None if condition is None else condition.select(index),
-        known=None if known is None else Tokens(*(item[index] for item in known)),
-        mask=None if request.mask is None else request.mask[index],
-        painted=None if request.painted is None else request.painted[index],
-    )

@@ -92,12 +92,17 @@ class Jury:
 
     Args:
         classifier: gives the logits of images, ``n c H W`` to ``n k``.
-        wanted: class of every image that is wanted; all 0 where there are no classes.
+        wanted: class of every image that is wanted, or another number of what it is told; all 0
+            where there is nothing to tell. Candidates of one number compete.
         rejected: share of the candidates that will go, in [0, 1).
         by_class: whether an image must look like its class, and not only like some class.
 
     Raises:
         ValueError: the share is out of range.
+
+    Attributes:
+        candidates: the number of each.
+        rows: for each candidate, the first wanted image of its number: what to tell it.
     """
 
     def __init__(
@@ -109,6 +114,8 @@ class Jury:
         by_class: bool,
     ) -> None:
         self.candidates = candidates_of(wanted, rejected)
+        firsts = {kind: row for row, kind in reversed(list(enumerate(wanted.tolist())))}
+        self.rows = torch.tensor([firsts[kind] for kind in self.candidates.tolist()])
         self._classifier, self._wanted, self._by_class = classifier, wanted, by_class
         self._scores: list[Tensor] = []
         self._seen: list[Tokens] = []

@@ -73,6 +73,7 @@ def test_images_larger_than_the_prior(run, prior, workspace, tmp_path):
         (["--keep", "upper"], "there is no part 'upper': choose one of top-half, "),
         (["--keep", "nowhere.png"], "there is no file or folder nowhere.png"),
         (["--keep", "SMALL"], "a mask must be as large as its image"),
+        (["--keep", "WHITE"], "white.png leaves nothing to draw"),
         (["--class", "Forrest"], "did you mean 'Forest'?"),
         (["--colour", "red"], "unknown option --colour"),
     ],
@@ -80,7 +81,10 @@ def test_images_larger_than_the_prior(run, prior, workspace, tmp_path):
 def test_what_cannot_be_completed(run, prior, photo, words, message):
     small = photo.parent / "small.png"
     to_pil(torch.zeros(1, 9, 9, dtype=torch.uint8)).save(small)
-    code, _, err = complete(run, prior, photo, *(small if w == "SMALL" else w for w in words))
+    white = photo.parent / "white.png"
+    to_pil(torch.full_like(open_image_set(photo).read(0)[:1], 255)).save(white)
+    named = {"SMALL": small, "WHITE": white}
+    code, _, err = complete(run, prior, photo, *(named.get(word, word) for word in words))
     assert code == 2
     assert message in err
     assert err.count("\n") == 1

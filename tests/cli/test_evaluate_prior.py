@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from loopyvq.data.token_draws import is_held_out
+from loopyvq.evaluation.classifier import ClassifierConfig, SmallClassifier, save_classifier
 from tests.cli.test_boxes import HALF, LABELS, pairs  # noqa: F401
 from tests.cli.test_pretokenize import squares  # noqa: F401
 from tests.training.prior_tokens import TINY_PRIOR
@@ -117,6 +118,21 @@ def test_a_prior_of_label_maps_is_told_them(run, prior, workspace, pairs, tmp_pa
     code, out, err = run(*words, *HALF, *LABELS)
     assert code == 0, err
     assert "10 images: " in out
+    assert run(*words, *HALF)[1] == out  # labels as at the training
+    code, _, err = run(*words, *HALF, "--condition-cells", "2")
+    assert code == 2
+    assert "segmentation that was made in another way" in err
+    config = ClassifierConfig(class_names=("a", "b"), width=2)
+    save_classifier(tmp_path / "classifier.safetensors", SmallClassifier(config).eval())
+    words = ("sample", tmp_path / "run", "--count", 3, "--out", tmp_path / "drawn", "--reject", 0.5)
+    words += ("--classifier", tmp_path / "classifier.safetensors")
+    code, out, err = run(*words, "--condition", pairs, *HALF)
+    assert code == 0, err
+    assert "3 images" in out
+    code, _, err = run(*words, "--condition-cells", "2")
+    assert code == 2
+    assert "--condition-tokenizer and --condition-cells are for --condition" in err
+    words = ("evaluate", "prior", tmp_path / "run", "--data", pairs)
     code, _, err = run(*words)
     assert code == 2
     assert "segmentation needs either maps" in err

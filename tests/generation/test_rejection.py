@@ -71,3 +71,16 @@ def test_a_jury_that_has_not_seen_all():
     jury = Jury(lambda images: images.float(), torch.tensor([0]), 0.5, by_class=False)
     with pytest.raises(ValueError, match="2 candidates were expected, got 0"):
         jury.best()
+
+
+def test_candidates_of_one_map_compete_with_each_other_alone():
+    jury = Jury(
+        lambda images: images.float().mean(dim=(2, 3)), torch.arange(2), 0.5, by_class=False
+    )
+    assert (jury.candidates.tolist(), jury.rows.tolist()) == ([0, 0, 1, 1], [0, 0, 1, 1])
+    sure = torch.tensor([[9, 0], [99, 0], [1, 0], [2, 0]], dtype=torch.uint8)
+    codes, lengths = torch.arange(4)[:, None, None, None], torch.ones(4, 1, 1, dtype=torch.int64)
+    jury.see(Tokens(codes, lengths), sure[:, :, None, None])
+    assert jury.best().codes.flatten().tolist() == [1, 3]
+    classes = Jury(lambda images: images, torch.tensor([4, 2, 4]), 0.0, by_class=True)
+    assert (classes.candidates.tolist(), classes.rows.tolist()) == ([2, 4, 4], [1, 0, 0])

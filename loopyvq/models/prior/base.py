@@ -58,6 +58,24 @@ class Request(NamedTuple):
     mask: Bool[Tensor, "b h w"] | None = None
     painted: Int[Tensor, "b h w"] | None = None
 
+    def select(self, rows: Int[Tensor, " n"]) -> "Request":
+        """Ask for other images.
+
+        Args:
+            rows: which of these; one may come twice.
+
+        Returns:
+            A request for them.
+        """
+        condition, known = self.condition, self.known
+        return self._replace(
+            batch=len(rows),
+            condition=None if condition is None else condition.select(rows),
+            known=None if known is None else Tokens(*(item[rows] for item in known)),
+            mask=None if self.mask is None else self.mask[rows],
+            painted=None if self.painted is None else self.painted[rows],
+        )
+
     def canvas(self, max_depth: int, device: torch.device) -> tuple[Tokens, Tensor]:
         """Give tokens to write into, and which of them are there already.
 
