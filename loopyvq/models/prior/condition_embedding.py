@@ -54,8 +54,27 @@ class ConditionConfig:
 
     @property
     def can_be_dropped(self) -> bool:
-        """Whether there is anything to withhold, and so anything to guide by."""
-        return bool(self.classes or self.symbols or self.box_classes)
+        """Whether anything is withheld at training, and so can be guided by."""
+        return bool((self.classes or self.symbols or self.box_classes) and self.dropout)
+
+    def is_guided(self, guidance: float) -> bool:
+        """Tell whether images are drawn with and without the condition.
+
+        Args:
+            guidance: 1: as the condition says.
+
+        Returns:
+            Whether it is another one.
+
+        Raises:
+            ValueError: that cannot be, as nothing was withheld at training.
+        """
+        if guidance != 1 and not self.can_be_dropped:
+            raise ValueError(
+                f"guidance {guidance:g} needs a prior of classes, maps or boxes that were withheld "
+                f"from some images at training (condition.dropout above 0)"
+            )
+        return guidance != 1
 
 
 class Embedded(NamedTuple):

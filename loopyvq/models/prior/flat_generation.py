@@ -69,7 +69,7 @@ class FlatGeneration:
         size = (batch, self._sites, self._grammar.most_steps)
         uniform = torch.rand(size, generator=generator, dtype=torch.float64).to(device)
         self._uniform = functional.pad(uniform, (0, 0, 0, 1))
-        self._guided = sampling.guidance != 1 and prior.config.condition.can_be_dropped
+        self._guided = prior.config.condition.is_guided(sampling.guidance)
         twice = torch.arange(batch * (1 + self._guided), device=device)
         condition = (request.condition or Condition()).to(device).select(twice % batch)
         embedded = prior.condition(condition, request.grid, len(twice), twice >= batch)

@@ -54,7 +54,7 @@ class SiteGeneration:
         ).to(device)
         self._uniform = draws[:, :, :-1]
         condition = (request.condition or Condition()).to(device)
-        self._guided = sampling.guidance != 1 and config.condition.can_be_dropped
+        self._guided = config.condition.is_guided(sampling.guidance)
         self._lengths = self._draw_lengths(request, condition, draws[:, :, -1])
         ahead = None
         if prior.ahead is not None and self._lengths is not None:

@@ -94,3 +94,8 @@ def test_bad_configs_are_refused(changes, message):
 def test_only_some_conditions_can_be_dropped():
     assert not ConditionConfig(places=True).can_be_dropped
     assert ConditionConfig(symbols=2).can_be_dropped
+    assert ConditionConfig(symbols=2).is_guided(1.5)
+    for told in (ConditionConfig(), ConditionConfig(classes=2, dropout=0.0)):
+        assert not told.is_guided(1.0)
+        with pytest.raises(ValueError, match="guidance 1.5 needs a prior of classes"):
+            told.is_guided(1.5)
