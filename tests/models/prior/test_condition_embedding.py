@@ -97,5 +97,5 @@ def test_only_some_conditions_can_be_dropped():
     assert ConditionConfig(symbols=2).is_guided(1.5)
     for told in (ConditionConfig(), ConditionConfig(classes=2, dropout=0.0)):
         assert not told.is_guided(1.0)
-        with pytest.raises(ValueError, match="guidance 1.5 needs a prior of classes"):
+        with pytest.raises(ValueError, match="needs a prior of classes, maps or boxes"):
             told.is_guided(1.5)
