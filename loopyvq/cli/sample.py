@@ -31,7 +31,7 @@ examples:
   loopyvq sample runs/prior --size 128x256 --stride 4 --count 2
   loopyvq sample runs/prior --reject 0.75 --classifier classifier.safetensors
   loopyvq sample runs/facades --condition facades.zip --condition.half right \\
-      --condition.labels.palette cmp_facades --condition.labels.num_labels 12
+      --condition.labels.palette cmp_facades
   loopyvq sample runs/facade_boxes --box 3,0.1,0.2,0.4,0.35 --box 3,0.1,0.6,0.4,0.75
 
 Images are written as they are finished, then OUT/sheet.png with the first hundred. The same seed
