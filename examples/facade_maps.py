@@ -1,8 +1,8 @@
 """Draw label maps of façades that never were, for a prior that was trained on such maps.
 
     python examples/facade_maps.py --out maps
-    loopyvq sample runs/facades/prior --condition maps/small --condition.labels.num_labels 12
-    loopyvq sample runs/facades/prior --condition maps/large --condition.labels.num_labels 12 \\
+    loopyvq sample runs/facades/prior --condition maps/small
+    loopyvq sample runs/facades/prior --condition maps/large \\
         --size 256x256 --window 8x8
 
 Labels are those of CMP Facades: 0 background, 1 wall, 2 window, 3 door, 4 sill, 6 balcony, 9
