@@ -101,6 +101,7 @@ def _train(
 ) -> None:
     """Train what the class of its config says."""
     from loopyvq.config import parse_config, read_yaml
+    from loopyvq.training.run import save_config
 
     if arguments.resume:
         folder = Path(arguments.resume)
@@ -113,6 +114,8 @@ def _train(
     if arguments.show_config:
         print(_as_yaml(config), end="")
         return
+    if arguments.resume and options:
+        save_config(folder, config)
     if data is None:
         raise ConfigError("give the training images with --data PATH, or --data samples")
     try:
@@ -155,7 +158,7 @@ def _resumed(
 ) -> tuple[Any, str]:
     """Read the config and data of a run; how long it goes on and how it is watched may change."""
     from loopyvq.config import config_to_dict, parse_config
-    from loopyvq.training.run import save_config, saved_config
+    from loopyvq.training.run import saved_config
 
     names = [word.partition("=")[0] for word in options if word.startswith("--")]
     others = arguments.config or arguments.data or arguments.out or _run_options(arguments)
@@ -168,7 +171,6 @@ def _resumed(
     if options:
         config = parse_config(kind, config_to_dict(config), options)
         _check_that_it_goes_on(Path(arguments.resume), config.run)
-        save_config(Path(arguments.resume), config, data)
     return config, data
 
 

@@ -94,7 +94,8 @@ class Draws(Dataset[DrawT]):
         epoch, position = divmod(draw, len(self.image_set))
         order = self._order_of(epoch)
         generator = _generator(self.seed, _CROP_STREAM, draw)
-        for index in order[position:] + order[:position]:
+        for further in range(len(order)):
+            index = order[(position + further) % len(order)]
             try:
                 image = self.image_set.read(index)
             except BrokenImageError as error:

@@ -104,7 +104,11 @@ def _block_type(direction: str, attending: bool) -> str:
 def _attention(types: Any, direction: str, levels: int, source: object) -> list[bool]:
     """Tell which levels attend."""
     known = {_block_type(direction, attending): attending for attending in (False, True)}
-    if not isinstance(types, list) or len(types) != levels or not set(types) <= set(known):
+    if (
+        not isinstance(types, list)
+        or len(types) != levels
+        or not all(isinstance(kind, str) and kind in known for kind in types)
+    ):
         raise ConfigError(
             f"{source}: {direction.lower()}_block_types must be {levels} of {', '.join(known)}"
         )

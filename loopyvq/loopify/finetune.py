@@ -98,4 +98,5 @@ def finetune_decoder(
     )
     task = DecoderTask(config, tokenizer, [image for _, image in validation.images()])
     train(task, draws, config.run, config.optim, folder, quiet=quiet)
-    return load_tokenizer(folder, device)
+    name = "best" if task.validation else "last"  # the folder may hold those of an earlier run
+    return load_tokenizer(folder / f"{name}.safetensors", device)

@@ -8,7 +8,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from loopyvq.checkpoint import load_tokenizer, save_tokenizer, write_atomically
+from loopyvq.checkpoint import (
+    load_tokenizer,
+    save_tokenizer,
+    tokenizer_file,
+    write_atomically,
+)
 from loopyvq.data import ImageSet, Subset, open_image_set, split, to_float
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.interop.taming import refuse_run_folder
@@ -104,6 +109,8 @@ def loopify_model(
     """
     config, folder = config or LoopifyConfig(), Path(folder)
     refuse_run_folder(folder)
+    if (folder / "model.safetensors").resolve() == tokenizer_file(model).resolve():
+        raise ConfigError(f"{folder} holds the model that is loopified: choose another folder")
     old = load_tokenizer(model, device)
     if getattr(old.config, "label_maps", False):
         raise ConfigError(f"{model} takes label maps: loopify a model of images")

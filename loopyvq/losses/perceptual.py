@@ -13,7 +13,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["LPIPS", "TRUNK_SHA256_PREFIX", "Vgg16Trunk"]
+__all__ = ["LEAST_SIDE", "LPIPS", "TRUNK_SHA256_PREFIX", "Vgg16Trunk"]
+
+LEAST_SIDE = 16
+"""Pixels along each side that LPIPS needs: its trunk halves them four times."""
 
 TRUNK_SHA256_PREFIX = "397923af"
 """How the SHA-256 of the published VGG16 file begins, as its own name says."""
@@ -130,7 +133,8 @@ def _require_images(image: Tensor, reference: Tensor) -> None:
             "image and reference must have one shape (b, 1 or 3, H, W), got "
             f"{tuple(image.shape)} and {tuple(reference.shape)}"
         )
-    if min(image.shape[2:]) < 16:
+    if min(image.shape[2:]) < LEAST_SIDE:
         raise ValueError(
-            f"LPIPS needs sides of at least 16 px, got {image.shape[2]} x {image.shape[3]}"
+            f"LPIPS needs sides of at least {LEAST_SIDE} px, got {image.shape[2]} x "
+            f"{image.shape[3]}"
         )

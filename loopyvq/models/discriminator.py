@@ -48,6 +48,12 @@ class DiscriminatorConfig:
                 f"condition_channels must be 0 or more, got {self.condition_channels}"
             )
 
+    @property
+    def least_side(self) -> int:
+        """Side of the smallest image that gets a logit, in pixels."""
+        # The last two convolutions take one position each off what the halvings leave.
+        return 3 << self.layers
+
 
 class ActNorm(nn.Module):
     """Shift and scale each channel by learned values that start from the first batch's statistics.

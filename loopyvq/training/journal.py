@@ -1,6 +1,8 @@
 """Where a run writes what it measures: a JSONL file, TensorBoard and a progress bar."""
 
 import json
+import math
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,24 +27,33 @@ class Journal:
         last_step: the step it will end at; None where time ends it.
         quiet: show no progress bar.
         tensorboard: whether to write TensorBoard events.
+        is_kept: whether this process is the one that writes; others keep nothing.
     """
 
     def __init__(
-        self, folder: Path, first_step: int, last_step: int | None, quiet: bool, tensorboard: bool
+        self,
+        folder: Path,
+        first_step: int,
+        last_step: int | None,
+        quiet: bool,
+        tensorboard: bool,
+        *,
+        is_kept: bool = True,
     ) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "metrics.jsonl"
-        self._forget_after(first_step)
+        self._path = folder / "metrics.jsonl" if is_kept else Path(os.devnull)
+        if is_kept:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._forget_after(first_step)
         self._file = self._path.open("a", encoding="utf-8")
         self._writer: Any = None
-        if tensorboard:
+        if tensorboard and is_kept:
             from torch.utils.tensorboard import SummaryWriter
 
             self._writer = SummaryWriter(folder / "tensorboard", purge_step=first_step + 1)
         self._bar = tqdm(
             total=last_step,
             initial=first_step,
-            disable=quiet,
+            disable=quiet or not is_kept,
             unit="step",
             file=sys.stderr,
             dynamic_ncols=True,
@@ -100,5 +111,13 @@ class Journal:
         if not self._path.is_file():
             return
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        kept = [line for line in lines if line.endswith("\n") and _step_of(line) <= step]
         write_atomically(self._path, "".join(kept).encode())
+
+
+def _step_of(line: str) -> float:
+    """Read the step of a line; a damaged one is of none that will be."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, TypeError, KeyError):
+        return math.inf

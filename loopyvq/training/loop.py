@@ -11,6 +11,7 @@ that was killed and resumed is bit-identical to one that was not.
 """
 
 import logging
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ class RunConfig:
         log_every: steps between measurements.
         validate_every: steps between validations.
         save_every: steps between saved states.
-        time_limit_s: seconds after which training ends, its schedule stretched or shortened to
+        time_limit_s: seconds after which training ends at the latest, its schedule shortened to
             fit; 0 trains for ``steps``. A run with a limit is not reproducible to the bit.
         tensorboard: also write TensorBoard events.
     """
@@ -89,6 +90,8 @@ class RunConfig:
         for name in ("seed", "workers", "cache_mb", "time_limit_s"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if self.seed >= 1 << 63:
+            raise ConfigError(f"seed must be below 2**63, got {self.seed}")
         if self.batch_size % (self.accumulate * self.devices):
             raise ConfigError(
                 f"batch_size {self.batch_size} must be a multiple of accumulate x devices "
@@ -132,7 +135,7 @@ def train(
     opponent = _Opponent(task) if isinstance(task, AdversarialTask) else None
     if opponent and precision == "16-mixed":
         raise ConfigError("a GAN cannot train in 16-mixed: choose bf16-mixed or 32-true")
-    fabric = Fabric(accelerator=run.accelerator, devices=run.devices, precision=precision)
+    fabric = Fabric(accelerator=_hardware(run), devices=run.devices, precision=precision)
     fabric.launch()
     optimizer = build_optimizer(task.model, optim)
     average = WeightAverage(task.model, run.average_decay)
@@ -150,9 +153,7 @@ def train(
         opponent.model, opponent.optimizer = fabric.setup(opponent.model, opponent.optimizer)
     is_first = fabric.global_rank == 0
     last_step = None if run.time_limit_s else run.steps
-    journal = Journal(
-        folder, state.step, last_step, quiet or not is_first, run.tensorboard and is_first
-    )
+    journal = Journal(folder, state.step, last_step, quiet, run.tensorboard, is_kept=is_first)
     with journal:
         trainer = _Trainer(
             fabric, task, model, optimizer, average, state, journal, run, optim, folder, opponent
@@ -164,6 +165,13 @@ def train(
         write_model_card(
             folder, TrainedOn(state.step, state.elapsed_s, ranks, precision, device, count)
         )
+
+
+def _hardware(run: RunConfig) -> str:
+    """Choose what to train on: other accelerators than CUDA lack the loop's float64."""
+    if run.accelerator != "auto":
+        return run.accelerator
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class _Opponent:
@@ -198,13 +206,15 @@ class _Trainer:
     def __post_init__(self) -> None:
         """Start the clocks."""
         self.is_first = self.fabric.global_rank == 0
+        precision = resolve_precision(self.config.precision, self.config.accelerator)
+        self._is_scaled = precision == "16-mixed"  # which skips steps that are too large by itself
         self.gradient_norm = 0.0
         self._started = time.monotonic() - self.state.elapsed_s
         self._logged = (self.state.step, time.monotonic())
 
     def run(self, draws: Dataset[Any]) -> None:
         """Train to the end, or save the state after the step in which the user interrupts."""
-        batches = self._batches(draws)
+        batches, begun = self._batches(draws), self.state.step
         self.model.train()
         with PatientInterrupt() as interrupt:
             while self.state.step < self.config.steps:
@@ -215,9 +225,13 @@ class _Trainer:
                     raise KeyboardInterrupt
                 if self._progress() >= 1:
                     break
-        if self.state.step % self.config.validate_every:
-            self._validate()
-        self._save_state()
+            if self.state.step == begun:  # a run that was done stays as it is
+                return
+            if self.state.step % self.config.validate_every:
+                self._validate()
+            self._save_state()
+            if self._agreed(interrupt.requested):
+                raise KeyboardInterrupt
 
     def _agreed(self, wanted: bool) -> bool:
         """Do what the first process wants, so that none waits for another."""
@@ -283,7 +297,14 @@ class _Trainer:
         norm = self.fabric.clip_gradients(
             model, optimizer, max_norm=optim.clip_norm or float("inf"), error_if_nonfinite=False
         )
-        return float(norm) if norm is not None else float("nan")
+        if norm is None:
+            return float("nan")
+        if not bool(norm.isfinite()) and not self._is_scaled:
+            raise TrainingError(
+                f"the gradient is {float(norm)} at step {self.state.step}; the last saved state is "
+                f"whole. A lower learning_rate or precision 32-true usually helps"
+            )
+        return float(norm)
 
     def _require_finite(self, loss: Tensor, batch: Any) -> None:
         """Stop before a broken loss reaches the weights, and keep the batch that broke it."""
@@ -331,7 +352,7 @@ class _Trainer:
             self.journal.write(self.state.step, values, shown)
             if found.panel is not None:
                 self.journal.picture(self.state.step, "validation", found.panel)
-            if found.score is None or found.score >= self.state.best_score:
+            if found.score is None or found.score > self.state.best_score:
                 if found.score is not None:
                     self.state.best_score = found.score
                 path = self.folder / "best.safetensors"
@@ -354,18 +375,39 @@ class _Trainer:
         size = config.batch_size // (config.accumulate * ranks)
         first = self.state.step * config.accumulate
         passes = range(first, config.steps * config.accumulate)
-        numbers = [
-            [(number * ranks + rank) * size + index for index in range(size)] for number in passes
-        ]
         loader = DataLoader(
             draws,
-            batch_sampler=numbers,
+            batch_sampler=_Numbers(passes, size, ranks, rank),
             collate_fn=getattr(draws, "collate", None),
             num_workers=config.workers,
+            worker_init_fn=_leave_interrupts,
             persistent_workers=config.workers > 0,
             pin_memory=self.fabric.device.type == "cuda",
         )
         return iter(loader)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """The numbers of the draws of every pass, as far as one process reads them."""
+
+    passes: range
+    size: int
+    ranks: int
+    rank: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for number in self.passes:
+            first = (number * self.ranks + self.rank) * self.size
+            yield list(range(first, first + self.size))
+
+    def __len__(self) -> int:
+        return len(self.passes)
+
+
+def _leave_interrupts(worker: int) -> None:
+    """Ctrl-C reaches every process: those that read go on until the training is done with them."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _generator(seed: int, step: int, rank: int) -> torch.Generator:

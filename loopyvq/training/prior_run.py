@@ -95,7 +95,7 @@ def _anchored(config: PriorTrainingConfig) -> PriorTrainingConfig:
 
     def whole(path: str) -> str:
         shipped = not path or pretrained_file(path) is not None
-        return path if shipped else str(Path(path).resolve())
+        return path if shipped else str(Path(path).absolute())
 
     images = config.images
     known = replace(images.known, tokenizer=whole(images.known.tokenizer))

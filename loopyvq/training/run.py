@@ -20,7 +20,8 @@ from loopyvq.data import (
     open_label_maps,
     split,
 )
-from loopyvq.errors import CheckpointError, ConfigError, TrainingError
+from loopyvq.data.fingerprint import fingerprint_of
+from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
 from loopyvq.training.loop import train
 from loopyvq.training.segmentation_config import SegmentationTrainingConfig
 from loopyvq.training.segmentation_task import SegmentationTask
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 TrainingT = TypeVar("TrainingT")
+
+_LARGEST_SIDE = 1024  # of held-out images, in pixels
 
 
 def train_tokenizer(
@@ -70,7 +73,7 @@ def train_tokenizer(
     """
     folder, run = Path(folder), config.run
     draws, held_out = _images(config, data, config.tokenizer.image_channels, strict)
-    claim_folder(folder, config, data, resume)
+    claim_folder(folder, config, data, resume, draws.image_set)
     torch.manual_seed(run.seed)
     tokenizer = start_tokenizer(config.tokenizer, _start(config, resume))
     task = TokenizerTask(config, tokenizer, held_out)
@@ -109,9 +112,12 @@ def train_vqgan(
     """
     folder, run = Path(folder), config.run
     torch.manual_seed(run.seed)
-    task = VqganTask(config, start_tokenizer(config.networks, _start(config, resume)), [])
+    tokenizer = start_tokenizer(config.networks, _start(config, resume))
+    weights = "" if resume else config.discriminator_weights
+    task = VqganTask(replace(config, discriminator_weights=weights), tokenizer, [])
     draws, task.validation = _images(config, data, config.networks.image_channels, strict)
-    claim_folder(folder, config, data, resume)  # last: images or weights may be missing
+    # Last: images or weights may be missing.
+    claim_folder(folder, config, data, resume, draws.image_set)
     optim, task.adversary_optim = config.optim, config.discriminator_optim
     if config.rate_per_image > 0:
         rate = config.rate_per_image * run.batch_size
@@ -154,7 +160,7 @@ def train_segmentation(
     if not isinstance(maps, ImageSet):
         maps = open_label_maps(maps, config.labels, config.half, strict=strict)
     training, held_out = _divide(config, maps)
-    claim_folder(folder, config, data, resume)
+    claim_folder(folder, config, data, resume, training)
     draws = LabelDraws(training, config.crop, run.seed, num_draws=run.steps * run.batch_size)
     torch.manual_seed(run.seed)
     tokenizer = start_tokenizer(config.networks, _start(config, resume))
@@ -186,6 +192,9 @@ def saved_config(
     path = Path(folder) / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        begun = values.get("kind", kind.__name__)
+        if begun != kind.__name__:
+            raise TrainingError(f"the run in {folder} is of another kind: {begun}")
         return parse_config(kind, values["config"]), str(values["data"])
     except OSError as error:
         raise TrainingError(f"there is no run to resume in {folder}") from error
@@ -218,13 +227,29 @@ def _images(
 
 
 def _divide(config: TokenizerTrainingConfig, images: ImageSet) -> tuple[ImageSet, list[Tensor]]:
-    """Divide a set into what is trained on and what is held out."""
+    """Divide a set into what is trained on and what is held out, of large images the middle."""
     training, validation = split(images, config.num_validation, config.run.seed)
-    held_out = [image for _, image in validation.images()]
+    held_out = [_middle(image) for _, image in validation.images()]
+    if config.num_validation and not held_out:
+        raise DataError(
+            f"none of the {config.num_validation} images held out for validation can be read"
+        )
     return cached(training, config.run.cache_mb << 20), held_out
 
 
-def claim_folder(folder: Path, config: Any, data: str | Path | ImageSet, resume: bool) -> None:
+def _middle(image: Tensor) -> Tensor:
+    """Cut the middle of an image that is large: a validation paints it whole."""
+    top, left = (max(0, (side - _LARGEST_SIDE) // 2) for side in image.shape[1:])
+    return image[:, top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE].clone()
+
+
+def claim_folder(
+    folder: Path,
+    config: Any,
+    data: str | Path | ImageSet,
+    resume: bool,
+    images: ImageSet | None = None,
+) -> None:
     """Write the config of a new run, or check that a run to resume is there.
 
     Args:
@@ -232,38 +257,55 @@ def claim_folder(folder: Path, config: Any, data: str | Path | ImageSet, resume:
         config: a config dataclass.
         data: what it is to train on.
         resume: whether a run must be there, or must not.
+        images: those of the data that it learns from, if they are images.
 
     Raises:
-        TrainingError: it is not as it must be, or the folder cannot be written.
+        TrainingError: it is not as it must be, was begun with other images, or the folder cannot
+            be written.
     """
+    found = "" if images is None else fingerprint_of(images)
     if resume:
         if not (folder / "state.safetensors").is_file():
             raise TrainingError(f"there is no saved state in {folder} to resume")
+        if _saved(folder).get("images", found) != found:
+            raise TrainingError(
+                f"the run in {folder} was begun with other images than {data} holds now: start "
+                f"another one from its model (--start_from)"
+            )
         return
     if (folder / "state.safetensors").is_file():
         raise TrainingError(f"{folder} holds a run already: resume it or choose another folder")
-    save_config(folder, config, data)
+    source = type(data).__name__ if isinstance(data, ImageSet) else _absolute(data)
+    save_config(folder, config, data=source, kind=type(config).__name__, images=found)
 
 
-def save_config(folder: Path, config: Any, data: str | Path | ImageSet) -> None:
-    """Write what a run is started with, in place of what is there.
+def save_config(folder: Path, config: Any, **further: str) -> None:
+    """Write what a run is started with; what else is known of it stays.
 
     Args:
         folder: the run's folder.
         config: a config dataclass.
-        data: what it trains on.
+        further: what it trains on, and what kind of training it is.
 
     Raises:
         TrainingError: the folder cannot be written.
     """
-    source = type(data).__name__ if isinstance(data, ImageSet) else _absolute(data)
-    text = json.dumps({"config": config_to_dict(config), "data": source}, indent=2) + "\n"
+    values = (further or _saved(folder)) | {"config": config_to_dict(config)}
     try:
-        write_atomically(folder / "config.json", text.encode())
+        write_atomically(folder / "config.json", (json.dumps(values, indent=2) + "\n").encode())
     except CheckpointError as error:
         raise TrainingError(str(error)) from error
 
 
+def _saved(folder: Path) -> dict[str, Any]:
+    """Read what a run was started with, as it is written."""
+    try:
+        values: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"the run in {folder} has no valid config: {error}") from error
+    return values
+
+
 def _absolute(data: str | Path) -> str:
-    """Name the data so that a resume from another folder finds it."""
-    return str(data) if data == "samples" else str(Path(data).resolve())
+    """Name the data so that a resume from another folder finds it, by the same links."""
+    return str(data) if data == "samples" else str(Path(data).absolute())

@@ -52,6 +52,8 @@ class SegmentationTask(TokenizerTask):
         Returns:
             The loss, with gradient.
         """
+        # Dropout and Gumbel noise draw from torch's own generators: a function of seed and step.
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
         maps = one_hot(images, self.num_labels)
         found = self.reconstruct(model, maps, generator)
         apart = label_map_loss(found.result.image, maps)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from loopyvq.errors import ConfigError
 from loopyvq.losses.adversarial import AdversarialConfig
+from loopyvq.losses.perceptual import LEAST_SIDE
 from loopyvq.models import AnyTokenizerConfig, TamingConfig
 from loopyvq.models.discriminator import DiscriminatorConfig
 from loopyvq.training.optim import OptimConfig
@@ -77,6 +78,17 @@ class VqganTrainingConfig(TokenizerTrainingConfig):
             raise ConfigError(f"rate_per_image must be 0 or more, got {self.rate_per_image}")
         if self.discriminator.condition_channels:
             raise ConfigError("a tokenizer has no condition: condition_channels must be 0")
+        least = self.discriminator.least_side
+        if self.crop.size < least:
+            raise ConfigError(
+                f"a discriminator of {self.discriminator.layers} layers needs a crop.size of at "
+                f"least {least}, got {self.crop.size}: choose fewer discriminator.layers"
+            )
+        if self.perceptual.kind == "lpips" and self.crop.size < LEAST_SIDE:
+            raise ConfigError(
+                f"perceptual.kind lpips needs a crop.size of at least {LEAST_SIDE}, got "
+                f"{self.crop.size}"
+            )
         if self.architecture == "taming" and self.taming.label_maps:
             raise ConfigError("label maps have no GAN: taming.label_maps must be false")
 
