@@ -117,3 +117,18 @@ def test_only_a_state_that_is_there_is_said_to_be_saved(run, workspace, tmp_path
     assert "state saved" not in err
     code, _, err = run(*words, "--out", workspace / "run")
     assert f"state saved; go on with: loopyvq train tokenizer --resume {workspace / 'run'}" in err
+
+
+def test_another_kind_of_training_and_a_look_leave_a_run_alone(run, workspace, tmp_path):
+    words = ("train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos")
+    assert run(*words, "--out", tmp_path, "--quiet", "--tables", 0)[0] == 0
+    before = (tmp_path / "config.json").read_bytes()
+    code, _, err = run("train", "vqgan", "--resume", tmp_path, "--run.steps", 9)
+    assert code == 2
+    assert "is of another kind: TokenizerTrainingConfig" in err
+    code, out, _ = run(
+        "train", "tokenizer", "--resume", tmp_path, "--run.steps", 50, "--show-config"
+    )
+    assert code == 0
+    assert "steps: 50" in out
+    assert (tmp_path / "config.json").read_bytes() == before

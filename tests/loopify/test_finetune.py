@@ -1,6 +1,7 @@
 import torch
 
-from loopyvq.data import open_image_set
+from loopyvq.checkpoint import load_tokenizer, model_identity, save_tokenizer
+from loopyvq.data import Subset, open_image_set
 from loopyvq.loopify import with_turns
 from loopyvq.loopify.finetune import finetune_decoder
 from tests.loopify.conftest import noise
@@ -24,3 +25,12 @@ def test_only_the_decoder_learns(tokenizer, photos, tmp_path):
     assert torch.equal(tuned.encode(images, 0.1).codes, tokens.codes)
     assert (tuned.reconstruct(images, 0.1) - images).square().mean() < error
     assert (tmp_path / "record" / "metrics.jsonl").is_file()
+
+
+def test_without_images_held_out_the_last_model_is_the_result(tokenizer, photos, tmp_path):
+    looped = with_turns(tokenizer, latents_of(tokenizer))
+    save_tokenizer(tmp_path / "best.safetensors", looped)  # of an earlier run
+    images = Subset(open_image_set(photos), range(3))
+    words = {"steps": 3, "batch_size": 4, "crop": 32, "quiet": True}
+    tuned = finetune_decoder(looped, images, tmp_path, **words)
+    assert model_identity(tuned) == model_identity(load_tokenizer(tmp_path / "last.safetensors"))

@@ -55,6 +55,10 @@ def test_what_cannot_be_done_says_why(photos, tmp_path):
     save_tokenizer(tmp_path / "run" / "best.safetensors", plain("loopy"))
     with pytest.raises(ConfigError, match="holds a run already"):
         loopify_model(model, photos, tmp_path / "run")
+    save_tokenizer(tmp_path / "own" / "model.safetensors", plain("loopy"))
+    for source in (tmp_path / "own", tmp_path / "own" / "model.safetensors"):
+        with pytest.raises(ConfigError, match="holds the model that is loopified"):
+            loopify_model(source, photos, tmp_path / "own")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "1.png").write_text("no image")
     with pytest.raises(DataError, match="no readable image to fit to"):

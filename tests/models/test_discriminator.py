@@ -81,3 +81,13 @@ def test_a_condition_is_seen_and_must_be_there():
 def test_values_out_of_range_are_refused(changes):
     with pytest.raises(ConfigError):
         DiscriminatorConfig(**changes)
+
+
+@pytest.mark.parametrize("blur", [False, True])
+@pytest.mark.parametrize("layers", [1, 3, 4])
+def test_the_least_side_gets_one_logit(layers, blur):
+    network = make(layers=layers, blur=blur)
+    least = network.config.least_side if hasattr(network, "config") else 3 << layers
+    assert network(torch.zeros(2, 3, least, least)).shape == (2, 1, 1, 1)
+    with pytest.raises(RuntimeError):
+        network(torch.zeros(2, 3, least - 1, least - 1))

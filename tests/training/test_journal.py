@@ -41,3 +41,15 @@ def test_tensorboard_gets_numbers_and_pictures(tmp_path):
     events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     assert events.Scalars("loss")[0].value == 0.5
     assert events.Images("panel")[0].width == 8
+
+
+def test_damaged_lines_are_forgotten_and_others_keep_nothing(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\ngarbage\n[]\n{"step": "x"}\n')
+    with Journal(tmp_path, 4, 10, quiet=True, tensorboard=True, is_kept=False) as other:
+        other.write(6, {"loss": 9.0}, {})
+        other.advance()
+    assert "garbage" in (tmp_path / "metrics.jsonl").read_text()
+    with Journal(tmp_path, 4, 10, quiet=True, tensorboard=False):
+        pass
+    assert read(tmp_path) == [{"step": 1}]
+    assert not (tmp_path / "tensorboard").exists()

@@ -22,6 +22,7 @@ from tests.training.conftest import tiny_training
         ({"batch_size": 3, "devices": 2}, "multiple of"),
         ({"average_decay": 1.0}, "average_decay"),
         ({"time_limit_s": -1.0}, "time_limit_s"),
+        ({"seed": 1 << 63}, "seed must be below"),
     ],
 )
 def test_values_out_of_range_are_refused(changes, message):

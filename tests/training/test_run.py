@@ -1,4 +1,6 @@
 import json
+import math
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +10,7 @@ import torch
 
 from loopyvq.checkpoint import load_tokenizer, read_tensors
 from loopyvq.config import config_to_dict
-from loopyvq.data import open_image_set
+from loopyvq.data import open_image_set, split
 from loopyvq.errors import CheckpointError, DataError, TrainingError
 from loopyvq.training import TokenizerTask, train_tokenizer
 from loopyvq.training.run import saved_config
@@ -172,3 +174,70 @@ def test_an_interrupt_in_the_middle_of_a_step_ends_after_it_and_resumes_alike(
         for name in ("straight", "run")
     )
     assert all(torch.equal(resumed[name], straight[name]) for name in straight)
+
+
+def test_a_run_that_is_done_stays_as_it_is(photos, tmp_path):
+    train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
+    kept = [path for path in tmp_path.iterdir() if path.suffix == ".safetensors"]
+    (tmp_path / "best.safetensors").write_bytes(b"with tables of its own")
+    before = {path.name: path.read_bytes() for path in kept}
+    train_tokenizer(tiny_training(), photos, tmp_path, resume=True, quiet=True)
+    assert {path.name: path.read_bytes() for path in kept} == before
+
+
+def test_a_run_does_not_go_on_with_other_images(photos, tmp_path):
+    images = shutil.copytree(photos, tmp_path / "images")
+    train_tokenizer(tiny_training(), images, tmp_path / "run", quiet=True)
+    further = tiny_training("--run.steps", "8")
+    moved = images.rename(tmp_path / "moved")
+    train_tokenizer(further, moved, tmp_path / "run", resume=True, quiet=True)
+    shutil.copy(moved / "0.png", moved / "another.png")
+    with pytest.raises(TrainingError, match="begun with other images"):
+        train_tokenizer(further, moved, tmp_path / "run", resume=True, quiet=True)
+
+
+def test_data_is_named_by_its_link(photos, tmp_path):
+    (tmp_path / "latest").symlink_to(photos)
+    train_tokenizer(tiny_training("--run.steps", "1"), tmp_path / "latest", tmp_path / "run")
+    assert saved_config(tmp_path / "run")[1] == str(tmp_path / "latest")
+
+
+def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(
+    photos, tmp_path, monkeypatch
+):
+    def broken(self, model, batch, generator):
+        value = loss(self, model, batch, generator)
+        steps.append(1)
+        if len(steps) == 4:  # a loss that is finite
+            next(model.parameters()).register_hook(lambda gradient: gradient * math.inf)
+        return value
+
+    steps, loss = [], TokenizerTask.loss
+    monkeypatch.setattr(TokenizerTask, "loss", broken)
+    with pytest.raises(TrainingError, match=r"the gradient is (nan|inf) at step 3"):
+        train_tokenizer(tiny_training("--run.save_every", "2"), photos, tmp_path, quiet=True)
+    state = read_tensors(tmp_path / "state.safetensors", "training state")
+    assert state.header["step"] == 2
+    assert all(tensor.isfinite().all() for tensor in state.tensors.values())
+
+
+def test_an_interrupt_in_the_last_validation_saves_all_the_same(photos, tmp_path, monkeypatch):
+    def interrupted(self, model):
+        if (tmp_path / "state.safetensors").exists():
+            signal.raise_signal(signal.SIGINT)
+        return validate(self, model)
+
+    validate = TokenizerTask.validate
+    monkeypatch.setattr(TokenizerTask, "validate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
+    assert read_tensors(tmp_path / "state.safetensors", "training state").header["step"] == 6
+
+
+def test_none_of_the_held_out_images_can_be_read(photos, tmp_path):
+    images = shutil.copytree(photos, tmp_path / "images")
+    held_out = split(open_image_set(images), 2, tiny_training().run.seed)[1]
+    for number in range(2):
+        (images / held_out.key(number)).write_text("no image")
+    with pytest.raises(DataError, match="none of the 2 images held out"):
+        train_tokenizer(tiny_training(), images, tmp_path / "run", quiet=True)

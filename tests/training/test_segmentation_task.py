@@ -99,3 +99,13 @@ def test_it_learns(maps, tmp_path):
         json.loads(line)["validation_score"] for line in lines if "validation_score" in line
     )
     assert score > 30  # a guess gets 20
+
+
+def test_dropout_is_a_function_of_seed_and_step():
+    config = tiny_segmentation("--architecture", "taming", "--taming.dropout", "0.5")
+    labels, found = torch.randint(5, (2, 32, 32)), []
+    for other in (1, 2):
+        task = task_of(config)
+        torch.manual_seed(other)
+        found.append(task.loss(task.model, labels, torch.Generator().manual_seed(3)))
+    assert torch.equal(*found)

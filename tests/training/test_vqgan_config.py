@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from loopyvq.config import parse_config
 from loopyvq.errors import ConfigError
 from loopyvq.models import TamingConfig
 from loopyvq.models.discriminator import DiscriminatorConfig
@@ -34,3 +35,13 @@ def test_what_a_tokenizer_has_no_use_for_is_refused():
     with pytest.raises(ConfigError, match="label maps have no GAN"):
         VqganTrainingConfig(architecture="taming", taming=maps)
     assert VqganTrainingConfig(taming=maps).networks is not maps
+
+
+def test_crops_are_large_enough_for_what_looks_at_them():
+    values = {"crop": {"size": 24}, "discriminator": {"layers": 4}}
+    with pytest.raises(ConfigError, match=r"layers needs a crop\.size of at least 48, got 24"):
+        parse_config(VqganTrainingConfig, values)
+    parse_config(VqganTrainingConfig, {"crop": {"size": 48}, "discriminator": {"layers": 4}})
+    values = {"crop": {"size": 8}, "discriminator": {"layers": 1}}
+    with pytest.raises(ConfigError, match=r"lpips needs a crop\.size of at least 16, got 8"):
+        parse_config(VqganTrainingConfig, {**values, "perceptual": {"kind": "lpips"}})
