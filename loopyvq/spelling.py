@@ -71,8 +71,8 @@ def spell(tokens: Tokens, spelling: str, codebook_size: int) -> Int[Tensor, " t"
     _require_spelling(spelling)
     tokens.validate(codebook_size)
     depth = tokens.max_depth
-    lengths = tokens.lengths.reshape(-1)
-    codes = tokens.codes.reshape(len(lengths), depth)
+    lengths = tokens.lengths.reshape(-1).long()
+    codes = tokens.codes.reshape(len(lengths), depth).long()
     marked = torch.where(codes == CONTINUE, codebook_size, codes)
     if spelling == "depth_major":
         return _spell_depth_major(marked, lengths, codebook_size)
@@ -115,9 +115,12 @@ def unspell(
             symbols = _expand_runs(symbols, codebook_size)
         ends = symbols == codebook_size + 1
         if spelling != "flat":
+            more = symbols > codebook_size + 1
+            if bool((more[:-1] & ends[1:]).any()):
+                raise ValueError("a code with more to follow must not stand before a STOP")
             ends = ends | (symbols < codebook_size)
         codes, lengths = _read_sites(symbols, ends, codebook_size, num_sites, max_depth)
-    return Tokens(codes.reshape(*sites, max_depth), lengths.reshape(*sites))
+    return Tokens(codes.reshape(*sites, max_depth), lengths.reshape(tuple(sites)))
 
 
 def symbols_to_text(

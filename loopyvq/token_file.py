@@ -15,7 +15,7 @@ from loopyvq.tokens import Tokens
 __all__ = ["TokenFile", "read_token_file", "write_token_file"]
 
 _KIND = "token file"
-_LARGEST_SIDE = 1 << 20
+_LARGEST_SIDE, _LARGEST_DEPTH = 1 << 20, 255
 
 
 class TokenFile(NamedTuple):
@@ -47,9 +47,11 @@ def write_token_file(path: str | Path, file: TokenFile) -> None:
 
     Raises:
         CheckpointError: the file cannot be written.
-        ValueError: the tokens are not valid.
+        ValueError: the tokens are not valid, no grid, or deeper than 255 turns; or the image or
+            its threshold cannot be.
     """
     codes, lengths = file.tokens.validate(file.codebook_size)
+    _check(file)
     narrow = torch.int16 if file.codebook_size <= 1 << 15 else torch.int32
     tensors = {"codes": codes.to(narrow), "lengths": lengths.to(torch.uint8)}
     header = {name: value for name, value in file._asdict().items() if name != "tokens"}
@@ -73,11 +75,17 @@ def read_token_file(path: str | Path) -> TokenFile:
         tokens = Tokens(tensors["codes"].long(), tensors["lengths"].long())
         height, width = int(header["height"]), int(header["width"])
         size, threshold = int(header["codebook_size"]), float(header["threshold"])
-        if not (0 < height <= _LARGEST_SIDE and 0 < width <= _LARGEST_SIDE and threshold >= 0):
-            raise ValueError(f"{height} x {width} pixels at threshold {threshold} cannot be")
-        if tokens.lengths.ndim != 2:
-            raise ValueError("its sites are no grid")
         tokens.validate(size)
-        return TokenFile(tokens, height, width, threshold, size, str(header["model"]))
+        return _check(TokenFile(tokens, height, width, threshold, size, str(header["model"])))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise BitstreamError(f"{path} holds no valid tokens: {error}") from error
+
+
+def _check(file: TokenFile) -> TokenFile:
+    """Refuse what no file may say, when it is written and when it is read."""
+    sides, depth = (file.height, file.width), file.tokens.max_depth
+    if not all(0 < side <= _LARGEST_SIDE for side in sides) or not file.threshold >= 0:
+        raise ValueError(f"{sides[0]} x {sides[1]} pixels at threshold {file.threshold} cannot be")
+    if file.tokens.lengths.ndim != 2 or depth > _LARGEST_DEPTH:
+        raise ValueError(f"the sites must be a grid of at most {_LARGEST_DEPTH} turns")
+    return file

@@ -82,3 +82,25 @@ def test_an_unknown_spelling_is_named():
     tokens = Tokens(torch.zeros(1, 1, dtype=torch.int64), torch.ones(1, dtype=torch.int64))
     with pytest.raises(ValueError, match="'backwards'"):
         spell(tokens, "backwards", 2)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_narrow_numbers_spell_the_same(spelling):
+    codes, lengths = torch.tensor([[19999, 5, PAD], [PAD] * 3]), torch.tensor([2, 0])
+    wide = spell(Tokens(codes, lengths), spelling, 20000)
+    narrow = spell(Tokens(codes.short(), lengths.to(torch.uint8)), spelling, 20000)
+    assert torch.equal(narrow, wide)
+
+
+def test_more_to_follow_and_then_a_stop_spells_nothing():
+    for spelling, symbols in (("dummy", [4, 3, 0]), ("run_length", [6, 4, 6, 3, 6, 0])):
+        with pytest.raises(ValueError, match="must not stand before a STOP"):
+            unspell(torch.tensor(symbols), spelling, 2, (2,), 2)
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_one_vector_comes_back(spelling):
+    tokens = Tokens(torch.tensor([3, CONTINUE, PAD]), torch.tensor(2))
+    back = unspell(spell(tokens, spelling, 4), spelling, 4, (), 3)
+    assert torch.equal(back.codes, tokens.codes)
+    assert torch.equal(back.lengths, tokens.lengths)

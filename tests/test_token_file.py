@@ -59,7 +59,7 @@ def test_a_file_without_codes_or_with_a_flat_grid(tmp_path):
         read_token_file(tmp_path / "a")
     flat = {"codes": CODES[0], "lengths": FILE.tokens.lengths[0]}
     write_tensors(tmp_path / "a", "token file", flat, **header)
-    with pytest.raises(BitstreamError, match="no grid"):
+    with pytest.raises(BitstreamError, match="must be a grid"):
         read_token_file(tmp_path / "a")
 
 
@@ -77,3 +77,15 @@ def test_any_damage_is_one_kind_of_error(tmp_path_factory, edits, cut):
     path.write_bytes(bytes(blob[: len(blob) - cut]))
     with contextlib.suppress(BitstreamError):
         read_token_file(path).tokens.validate(1 << 31)
+
+
+@pytest.mark.parametrize(
+    "change", [{"height": 0}, {"threshold": float("nan")}, {"tokens": FILE.tokens.prefix(1)}]
+)
+def test_what_cannot_be_read_is_not_written(tmp_path, change):
+    if "tokens" in change:  # of more turns than a length has room for
+        codes = torch.nn.functional.pad(CODES, (0, 297), value=PAD)
+        change = {"tokens": Tokens(codes, FILE.tokens.lengths)}
+    with pytest.raises(ValueError, match=r"cannot be|at most 255 turns"):
+        write_token_file(tmp_path / "a", FILE._replace(**change))
+    assert not (tmp_path / "a").exists()

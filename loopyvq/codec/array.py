@@ -60,7 +60,8 @@ def compress_array(
 
     Raises:
         DataError: the vectors are not finite floats of shape ``n d``, or beyond 32-bit floats.
-        ConfigError: an option is out of range, or 32-bit floats are not within ``max_error``.
+        ConfigError: an option is out of range, the codebook fits no file, or 32-bit floats are not
+            within ``max_error``.
 
     Example:
         >>> vectors = np.random.default_rng(0).normal(size=(500, 4))
@@ -71,6 +72,8 @@ def compress_array(
     """
     _check_vectors(vectors)
     check_mode(mode, None)
+    if seed < 0:
+        raise ConfigError(f"seed must be 0 or more, got {seed}")
     if not store_codebook and codebook is None:
         raise ConfigError("a file can only refer to a codebook that is given")
     bound = round_down(max_error)
@@ -80,7 +83,7 @@ def compress_array(
                 f"the codebook has codes of width {codebook.codes.shape[1]}, "
                 f"the vectors have {vectors.shape[1]} numbers"
             )
-        chosen = codebook
+        chosen = _as_written(codebook)
     else:
         chosen = _best_codebook(vectors, bound, mode, seed)
     chunks = _chunks(vectors, bound, chosen, mode)
@@ -141,6 +144,18 @@ def decompress_array(
     if escaped is None or turns is not None:
         return decoded
     return apply_escape(escaped, decoded, header.threshold)[0]
+
+
+def _as_written(codebook: VectorCodebook) -> VectorCodebook:
+    """Give a codebook as a reader will have it: rounded to what a file holds."""
+    if not 1 <= len(codebook.gains) <= _LARGEST_DEPTH:
+        raise ConfigError(
+            f"a file holds codebooks of 1 to {_LARGEST_DEPTH} turns, got {len(codebook.gains)}"
+        )
+    try:
+        return read_codebook(write_codebook(codebook))
+    except (ValueError, BitstreamError) as error:
+        raise ConfigError(f"the codebook fits no file: {error}") from error
 
 
 def _check_vectors(vectors: Shaped[np.ndarray, "..."]) -> None:
@@ -206,7 +221,7 @@ def _codebook_for(
     elif given is None or given.identity[:MODEL_DIGITS] != header.model:
         raise BitstreamError(f"the file refers to the codebook {header.model}: give that one")
     else:
-        book = given
+        book = read_codebook(write_codebook(given))
     if (book.codes.shape[1], len(book.gains)) != (header.width, header.max_depth):
         raise BitstreamError("the codebook does not fit the vectors of the file")
     return book

@@ -81,8 +81,10 @@ def fit_codebook(
         The codebook.
 
     Raises:
-        ConfigError: a size is below 1.
+        ConfigError: a size is below 1, or the vectors are none, or not finite, or not ``n d``.
     """
+    if vectors.ndim != 2 or 0 in vectors.shape or not np.isfinite(vectors).all():
+        raise ConfigError(f"vectors must be finite and of shape (n, d), got {vectors.shape}")
     sigma = _rms(vectors)
     unit = torch.from_numpy((vectors.astype(np.float64) / sigma).astype(np.float32))
     quantizer = LoopQuantizer.fit(unit, _config(size, vectors.shape[1], max_depth), seed)
@@ -104,8 +106,12 @@ def codebook_of(
         The codebook; the codes are rounded to 16 bits.
 
     Raises:
-        ConfigError: there are no codes, or they are not finite.
+        ConfigError: there are no codes, or they are not finite, or an option is out of range.
     """
+    if max_depth < 1 or not 0 < ratio <= 1:
+        raise ConfigError(
+            f"max_depth must be at least 1 and ratio within (0, 1], got {max_depth} and {ratio}"
+        )
     if codes.ndim != 2 or 0 in codes.shape or not np.isfinite(codes).all():
         raise ConfigError(f"a codebook must be finite and of shape (k, d), got {codes.shape}")
     sigma = _rms(codes)

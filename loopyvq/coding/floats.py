@@ -58,7 +58,10 @@ def decode_floats(data: bytes) -> list[Float[np.ndarray, "..."]]:
         shape = [reader.varint() for _ in range(num_axes)]
         kind = np.dtype(_TYPES[half])
         raw = reader.take(prod(shape) * kind.itemsize)
-        array = np.frombuffer(raw, kind).reshape(shape).astype(np.float32)
+        try:
+            array = np.frombuffer(raw, kind).reshape(shape).astype(np.float32)
+        except ValueError as error:  # an axis of 0 hides others that are huge
+            raise BitstreamError(f"an array of shape {shape} cannot be") from error
         if not np.isfinite(array).all():
             raise BitstreamError("an array of the file is not finite")
         arrays.append(array)

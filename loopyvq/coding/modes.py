@@ -78,6 +78,7 @@ def encode_tokens(
         [[[3, -1], [1, -1]]]
     """
     _check_mode(mode, tables, codebook_size, codes.shape[-1])
+    codes, lengths = codes.astype(np.int64), lengths.astype(np.int64)
     _check_tokens(codes, lengths, codebook_size)
     shape = _grid(lengths.shape)
     grid = CodedTokens(codes.reshape(*shape, codes.shape[-1]), lengths.reshape(shape))

@@ -23,7 +23,8 @@ class Quantized(NamedTuple):
         loss: scalar; the weighted sum of the two losses below, ready to be added to a loss.
         lengths: ``...``; tokens per site.
         residual_norm: ``...``; the exact error ``|z_e - z_q| / sigma`` of what is decoded.
-        converged: ``...``; whether the site came within its threshold.
+        converged: ``...``; whether the site came within its threshold; of a pull, whether the
+            position that was pulled did.
         commitment_loss: scalar; squared distance of the latents from their partial sums.
         codebook_loss: scalar; the same with the gradient on codes and gains; 0 where an average
             and not the optimizer moves them.
@@ -47,6 +48,8 @@ class Quantized(NamedTuple):
 class Quantizer(nn.Module, ABC):
     """Latents to tokens and back; the sites may have any shape, the code width is the last axis."""
 
+    _keeps_precision = False  # whether its search is made for the precision of its state alone
+
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Quantizer":
         """Move the state, but keep it in float32 when a model is cast to half precision.
 
@@ -56,7 +59,8 @@ class Quantizer(nn.Module, ABC):
         def keep_precision(tensor: Tensor) -> Tensor:
             moved = fn(tensor)
             is_half = moved.is_floating_point() and torch.finfo(moved.dtype).bits < 32
-            return tensor.to(moved.device) if is_half else moved
+            is_kept = is_half or (self._keeps_precision and moved.dtype != tensor.dtype)
+            return tensor.to(moved.device) if is_kept else moved
 
         super()._apply(keep_precision, recurse)  # type: ignore[no-untyped-call]
         return self

@@ -1,11 +1,23 @@
 """Options of the loop."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 from loopyvq.errors import ConfigError
 
 __all__ = ["LoopConfig"]
+
+_KNOWN = {
+    "transform": ("residual", "pull"),
+    "stop": ("threshold", "rate_distortion"),
+    "scale": ("rms", "absolute"),
+    "codebook_update": ("ema", "gradient", "frozen"),
+}
+_WHOLE = (
+    "codebook_size", "codebook_dim", "max_depth", "min_length", "beam_size", "first_dummy",
+    "start_iterations",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,11 @@ class LoopConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        for name, known in _KNOWN.items():
+            value = getattr(self, name)
+            _require(value in known, name, f"one of {', '.join(known)}", value)
+        for name in _WHOLE:
+            _require(isinstance(getattr(self, name), Integral), name, "whole", getattr(self, name))
         for name in ("codebook_size", "codebook_dim", "max_depth", "beam_size"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
         in_depth = 0 <= self.min_length <= self.max_depth

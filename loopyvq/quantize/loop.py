@@ -41,6 +41,8 @@ from loopyvq.tokens import CONTINUE, Tokens
 
 __all__ = ["LoopConfig", "LoopQuantizer", "Passed"]
 
+_CHANGEABLE = ("stop", "token_price", "priced_codes", "min_length", "beam_size")
+
 
 class Passed(NamedTuple):
     """What one pass over rows gave, before sites that do not count are blanked.
@@ -84,6 +86,8 @@ class LoopQuantizer(LearningLoop):
         >>> bool(error[tokens.lengths < 8].max() <= 0.25)
         True
     """
+
+    _keeps_precision = True
 
     @classmethod
     def fit(
@@ -205,12 +209,13 @@ class LoopQuantizer(LearningLoop):
                 ``max_depth`` per site; the two marks add nothing.
 
         Returns:
-            float32 latents, equal to ``z_q`` of an evaluation pass to the last bit.
+            float32 latents, equal to ``z_q`` of an evaluation pass over float32 latents to the last
+            bit.
 
         Raises:
             ValueError: a code is out of range or there are too many turns.
         """
-        codes = tokens.codes
+        codes = tokens.codes.long()
         if codes.shape[-1] > self.max_depth:
             raise ValueError(f"codes have {codes.shape[-1]} turns, at most {self.max_depth} decode")
         traced = torch.compiler.is_compiling()  # a graph cannot look at values
@@ -223,6 +228,12 @@ class LoopQuantizer(LearningLoop):
         rows = codes.reshape(math.prod(codes.shape[:-1]), codes.shape[-1])
         decoded = self._sum(rows, self.codebook.weight.dtype)
         return decoded.reshape(*codes.shape[:-1], self.config.codebook_dim)
+
+    def _check_attributes(self) -> None:
+        """Check what may be changed at any time, as `LoopConfig` checks it at the start."""
+        changed = {name: getattr(self, name) for name in _CHANGEABLE}
+        if changed != {name: getattr(self.config, name) for name in _CHANGEABLE}:
+            replace(self.config, **changed)
 
     def _check_width(self, z_e: Tensor) -> None:
         if z_e.shape[-1] != self.config.codebook_dim:
@@ -248,7 +259,12 @@ class LoopQuantizer(LearningLoop):
 
     @torch.no_grad()
     def walk(self, latents: Float[Tensor, "n d"], limits: Limits) -> Walk:
-        """Run the configured transform and stop rule on rows."""
+        """Run the configured transform and stop rule on rows.
+
+        Raises:
+            ConfigError: an attribute that was changed is out of its range.
+        """
+        self._check_attributes()
         config, codes = self.config, self.codebook.weight
         if config.transform == "pull":
             return pull_walk(

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from loopyvq.codec import codebook_of, compress_array, decompress_array, fit_codebook
 from loopyvq.codec.limits import ReadingLimits
+from loopyvq.codec.vector_codebook import VectorCodebook
 from loopyvq.coding import read_container, write_container
 from loopyvq.errors import BitstreamError, ConfigError, DataError
 from tests.codec.conftest import mutations
@@ -129,3 +130,30 @@ def test_golden_files_and_their_mutations(path):
 
 def test_there_are_golden_files():
     assert len(list(GOLDEN.glob("*.lvq"))) >= 4
+
+
+def test_codes_are_those_that_a_file_can_hold():
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(3000, 3)).astype(np.float32)
+    gains = (np.float32(0.75) ** np.arange(8)).astype(np.float32)
+    book = VectorCodebook(generator.normal(size=(64, 3)).astype(np.float32), gains, 1.0)
+    for stored in (True, False):
+        data = compress_array(vectors, 0.01, codebook=book, store_codebook=stored)
+        error = np.linalg.norm(decompress_array(data, book) - vectors, axis=1)
+        assert error.max() <= 0.01
+
+
+def test_codebooks_that_fit_no_file():
+    vectors = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    with pytest.raises(ConfigError, match="1 to 255 turns, got 256"):
+        compress_array(vectors, 0.1, codebook=codebook_of(vectors, 256, 0.98))
+    with pytest.raises(ConfigError, match="fits no file"):
+        compress_array(vectors, 0.1, codebook=codebook_of(vectors)._replace(sigma=-1.0))
+    with pytest.raises(ConfigError, match="seed must be 0 or more"):
+        compress_array(vectors, 0.1, seed=-1)
+    for bad in (vectors[:0], vectors * np.nan):
+        with pytest.raises(ConfigError, match="vectors must be finite"):
+            fit_codebook(bad, 4)
+    for ratio in (-1.0, 0.0, 2.0):
+        with pytest.raises(ConfigError, match="ratio within"):
+            codebook_of(vectors, ratio=ratio)

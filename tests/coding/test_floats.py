@@ -38,3 +38,9 @@ def test_what_cannot_be_written_is_refused():
             encode_floats([array])
     with pytest.raises(ValueError, match="finite"):
         encode_floats([np.array([1e6])], half=True)
+
+
+def test_an_axis_of_nothing_hides_no_huge_one():
+    huge = b"\xff\xff\xff\xff\x0f"  # 2**32 - 1
+    with pytest.raises(BitstreamError, match="cannot be"):
+        decode_floats(bytes([0, 4, 0]) + 3 * huge)

@@ -83,3 +83,20 @@ def test_codes_of_few_entries_need_averages_and_sums(options):
     with pytest.raises(ConfigError, match="code_supports need transform = residual"):
         LoopConfig(code_supports=(2,), **options)
     assert LoopConfig(code_supports=(2,)).code_supports == (2,)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("codebook_update", "EMA", "one of ema, gradient, frozen, got EMA"),
+        ("scale", "RMS", "one of rms, absolute, got RMS"),
+        ("transform", "Pull", "one of residual, pull, got Pull"),
+        ("stop", "x", "one of threshold, rate_distortion, got x"),
+        ("codebook_size", 2.5, "whole, got 2.5"),
+    ],
+)
+def test_words_and_whole_numbers_are_checked_without_a_type_checker(name, value, message):
+    config = LoopConfig()
+    object.__setattr__(config, name, value)
+    with pytest.raises(ConfigError, match=f"{name} must be {message}"):
+        config.__post_init__()

@@ -317,3 +317,33 @@ def test_a_loop_that_goes_on_is_exported(going_on):
     expected = loop.encode(z, torch.tensor(0.3))
     assert torch.equal(codes, expected.codes)
     assert torch.equal(lengths, expected.lengths)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("beam_size", 0), ("min_length", 9), ("token_price", float("nan")),
+     ("priced_codes", True)],
+)  # fmt: skip
+def test_attributes_are_checked_when_they_are_used(name, value):
+    quantizer = LoopQuantizer.fit(torch.randn(50, 4), LoopConfig(codebook_size=8, codebook_dim=4))
+    setattr(quantizer, name, value)
+    with pytest.raises(ConfigError, match=name):
+        quantizer(torch.randn(5, 4))
+
+
+def test_a_model_in_float64_chooses_the_codes_of_float32():
+    vectors = torch.randn(400, 4)
+    quantizer = LoopQuantizer.fit(vectors, LoopConfig(codebook_size=16, codebook_dim=4))
+    codes = quantizer.encode(vectors, threshold=0.2).codes
+    quantizer.double()
+    assert quantizer.codebook.weight.dtype == torch.float32
+    for given in (vectors, vectors.double()):
+        assert torch.equal(quantizer.encode(given, threshold=0.2).codes, codes)
+    assert quantizer.train()(vectors.double()).z_q.dtype == torch.float64
+
+
+def test_narrow_codes_decode():
+    quantizer = LoopQuantizer.fit(torch.randn(50, 4), LoopConfig(codebook_size=8, codebook_dim=4))
+    tokens = quantizer.encode(torch.randn(5, 4), threshold=0.2)
+    narrow = tokens._replace(codes=tokens.codes.short())
+    assert torch.equal(quantizer.decode(narrow), quantizer.decode(tokens))
