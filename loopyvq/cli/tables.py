@@ -62,6 +62,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="FILE", help="write a model of its own (default: into MODEL)"
     )
     add_device(parser)
+    parser.add_argument(
+        "--depth", action="store_true", help="the images are depth maps, see docs/data.md"
+    )
     add_strict(parser)
 
 
@@ -85,7 +88,8 @@ def fit_to_data(tokenizer: "Tokenizer", arguments: argparse.Namespace) -> str:
     Args:
         tokenizer: the model.
         arguments: with ``model`` (its path), ``data``, ``limit``, ``examples``,
-            ``wide``, ``fixed_depth``, ``out`` and ``strict``.
+            ``wide``, ``fixed_depth``, ``depth`` (whether these are depth maps), ``out`` and
+            ``strict``.
 
     Returns:
         A line that says what was written.
@@ -95,10 +99,17 @@ def fit_to_data(tokenizer: "Tokenizer", arguments: argparse.Namespace) -> str:
     """
     from loopyvq.codec import fit_tables_to_images, save_tables
     from loopyvq.coding.fit import NARROW, WIDE
-    from loopyvq.data import open_image_set
+    from loopyvq.data import open_depth_maps, open_image_set
+    from loopyvq.errors import ConfigError
 
     channels = tokenizer.config.image_channels
-    images = open_image_set(arguments.data, channels=channels, strict=arguments.strict)
+    if arguments.depth and channels != 1:
+        raise ConfigError(f"depth maps have one channel, {arguments.model} takes {channels}")
+    images = (
+        open_depth_maps(arguments.data, strict=arguments.strict)
+        if arguments.depth
+        else open_image_set(arguments.data, channels=channels, strict=arguments.strict)
+    )
     tables = fit_tables_to_images(
         tokenizer,
         _some(images, arguments.limit),

@@ -133,11 +133,11 @@ def _train(
             print(f"state saved; go on with: {again}", file=sys.stderr)
         raise
     if arguments.what == "tokenizer" and arguments.tables > 0:
-        _fit_tables(best, data, arguments)
+        _fit_tables(best, data, arguments, depth=config.content == "depth")
     print(f"best model: {best}")
 
 
-def _fit_tables(model: Path, data: str, arguments: argparse.Namespace) -> None:
+def _fit_tables(model: Path, data: str, arguments: argparse.Namespace, *, depth: bool) -> None:
     """Make files small, once: files made with other tables could not be read any more."""
     import os
 
@@ -149,7 +149,7 @@ def _fit_tables(model: Path, data: str, arguments: argparse.Namespace) -> None:
         return
     wanted = {"model": model, "data": data, "limit": arguments.tables, "out": None}
     wanted |= {"examples": DEFAULT_EXAMPLES, "wide": False}
-    wanted |= {"fixed_depth": None, "strict": arguments.strict}
+    wanted |= {"fixed_depth": None, "strict": arguments.strict, "depth": depth}
     fit_to_data(load_tokenizer(model), argparse.Namespace(**wanted))
 
 

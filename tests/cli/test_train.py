@@ -3,7 +3,8 @@ import json
 import torch
 import yaml
 
-from loopyvq.checkpoint import read_tensors
+from loopyvq.checkpoint import load_tokenizer, read_tensors
+from loopyvq.codec.tables import coding_identity, load_tables
 from loopyvq.config import parse_config
 from loopyvq.data import to_pil
 from loopyvq.training import TokenizerTrainingConfig
@@ -98,6 +99,15 @@ def test_train_and_evaluate_on_depth(run, workspace, tmp_path):
     assert code == 2
     assert "depth maps have one channel, but image_channels is 3" in err
     assert run(*words, "--tokenizer.image_channels", 1)[0] == 0
+    names = []
+    for options in ((), ("--depth",)):
+        fitted = ("tables", tmp_path / "run", "--data", workspace / "photos", "--out")
+        file = tmp_path / f"tables{len(options)}.safetensors"
+        assert run(*fitted, file, *options)[0] == 0
+        names.append(coding_identity(load_tokenizer(file), load_tables(file)))
+    trained = tmp_path / "run" / "best.safetensors"
+    own = coding_identity(load_tokenizer(trained), load_tables(trained))
+    assert [own == name for name in names] == [False, True]
     words = ["evaluate", tmp_path / "run", "--data", workspace / "photos", "--depths", 1]
     depth, grey = run(*words, "--depth")[1], run(*words)[1]
     assert depth != grey
