@@ -92,7 +92,10 @@ def _read(path: str, model: "ImagePrior") -> "Tensor":
     from loopyvq.data import open_image_set
 
     channels = model.tokenizer.config.image_channels
-    image: Tensor = open_image_set(path, channels=channels, strict=True).read(0)
+    images = open_image_set(path, channels=channels, strict=True)
+    if len(images) != 1:
+        raise ConfigError(f"complete goes on from one image, {path} holds {len(images)}")
+    image: Tensor = images.read(0)
     return image
 
 

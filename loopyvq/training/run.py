@@ -111,6 +111,8 @@ def train_vqgan(
         ConfigError: the run is to be in 16-mixed.
     """
     folder, run = Path(folder), config.run
+    weights = _anchored(config.perceptual.weights)
+    config = replace(config, perceptual=replace(config.perceptual, weights=weights))
     torch.manual_seed(run.seed)
     tokenizer = start_tokenizer(config.networks, _start(config, resume))
     weights = "" if resume else config.discriminator_weights
@@ -157,6 +159,8 @@ def train_segmentation(
         CheckpointError: the state to resume is damaged.
     """
     folder, run, maps = Path(folder), config.run, data
+    palette = _anchored(config.labels.palette)
+    config = replace(config, labels=replace(config.labels, palette=palette))
     if not isinstance(maps, ImageSet):
         maps = open_label_maps(maps, config.labels, config.half, strict=strict)
     training, held_out = _divide(config, maps)
@@ -304,6 +308,11 @@ def _saved(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise TrainingError(f"the run in {folder} has no valid config: {error}") from error
     return values
+
+
+def _anchored(path: str) -> str:
+    """Name a file so that a resume from another folder finds it; a name of ours stays."""
+    return str(Path(path).absolute()) if path and Path(path).exists() else path
 
 
 def _absolute(data: str | Path) -> str:

@@ -90,6 +90,13 @@ def test_what_cannot_be_completed(run, prior, photo, words, message):
     assert err.count("\n") == 1
 
 
+def test_one_image_is_gone_on_from(run, prior, workspace):
+    code, _, err = run("complete", prior, workspace / "photos")
+    assert code == 2
+    assert "goes on from one image" in err
+    assert "holds 6" in err
+
+
 def test_an_image_that_is_not_there(run, prior):
     code, _, err = run("complete", prior, "nowhere.png")
     assert code == 2

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -109,3 +110,20 @@ def test_dropout_is_a_function_of_seed_and_step():
         torch.manual_seed(other)
         found.append(task.loss(task.model, labels, torch.Generator().manual_seed(3)))
     assert torch.equal(*found)
+
+
+def test_a_palette_is_found_from_another_folder(maps, tmp_path, monkeypatch):
+    (tmp_path / "colours.txt").write_text("\n".join(f"{shade} 0 0" for shade in range(5)))
+    painted = tmp_path / "painted"
+    painted.mkdir()
+    for path in sorted(maps.glob("*.png")):
+        labels = np.asarray(Image.open(path))
+        Image.fromarray(np.stack([labels, 0 * labels, 0 * labels], 2)).save(painted / path.name)
+    monkeypatch.chdir(tmp_path)
+    config = tiny_segmentation("--labels.palette", "colours.txt", "--run.steps", "2")
+    train_segmentation(config, "painted", tmp_path / "run", quiet=True)
+    monkeypatch.chdir("/")
+    saved, data = saved_config(tmp_path / "run", SegmentationTrainingConfig)
+    assert saved.labels.palette == str(tmp_path / "colours.txt")
+    further = replace(saved, run=replace(saved.run, steps=3))
+    train_segmentation(further, data, tmp_path / "run", resume=True, quiet=True)
