@@ -30,6 +30,7 @@ prints the comparison with the first system, or with another (--against). A run 
 leaves OUT.unfinished.csv.
 """
 
+_OF_LENGTHS = ("thresholds", "stop", "tune", "effort", "bound")
 _MEASURING = (
     "asked",
     "baselines",
@@ -224,6 +225,9 @@ def _readings(arguments: argparse.Namespace) -> "tuple[list[Reading], int]":
                     effort=effort,
                 )
             )
+    told = [name for name in _OF_LENGTHS if getattr(arguments, name) not in (None, False)]
+    if told and all(reading.fixed_depth for reading in readings):
+        raise ConfigError(f"--{told[0]} is for models of variable length: give one with --model")
     if len(channels) > 1:
         raise ConfigError("all models must take the same channels, grey or colour")
     return readings, channels.pop() if channels else 3

@@ -61,6 +61,7 @@ def test_there_must_be_something_to_measure(run, workspace, tmp_path):
     [
         (("--model", "jpeg={model}"), "names of their own, got jpeg, jpeg"),
         (("--model", "a={model}", "--against", "b"), "no system 'b', but a, jpeg"),
+        (("--fixed-depth", "a={model}", "--bound"), "--bound is for models of variable length"),
         (("--model", "a={model}", "--most-bpp", "0"), "--most-bpp must be above 0, got 0"),
         (("--model", "a={model}", "--most-bpp", "nan"), "--most-bpp must be above 0, got nan"),
     ],
