@@ -111,14 +111,14 @@ def train_vqgan(
         ConfigError: the run is to be in 16-mixed.
     """
     folder, run = Path(folder), config.run
-    weights = _anchored(config.perceptual.weights)
-    config = replace(config, perceptual=replace(config.perceptual, weights=weights))
     torch.manual_seed(run.seed)
     tokenizer = start_tokenizer(config.networks, _start(config, resume))
     weights = "" if resume else config.discriminator_weights
     task = VqganTask(replace(config, discriminator_weights=weights), tokenizer, [])
     draws, task.validation = _images(config, data, config.networks.image_channels, strict)
     # Last: images or weights may be missing.
+    weights = _anchored(config.perceptual.weights)
+    config = replace(config, perceptual=replace(config.perceptual, weights=weights))
     claim_folder(folder, config, data, resume, draws.image_set)
     optim, task.adversary_optim = config.optim, config.discriminator_optim
     if config.rate_per_image > 0:
@@ -159,11 +159,11 @@ def train_segmentation(
         CheckpointError: the state to resume is damaged.
     """
     folder, run, maps = Path(folder), config.run, data
-    palette = _anchored(config.labels.palette)
-    config = replace(config, labels=replace(config.labels, palette=palette))
     if not isinstance(maps, ImageSet):
         maps = open_label_maps(maps, config.labels, config.half, strict=strict)
     training, held_out = _divide(config, maps)
+    palette = _anchored(config.labels.palette)
+    config = replace(config, labels=replace(config.labels, palette=palette))
     claim_folder(folder, config, data, resume, training)
     draws = LabelDraws(training, config.crop, run.seed, num_draws=run.steps * run.batch_size)
     torch.manual_seed(run.seed)
