@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from loopyvq.checkpoint import read_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.errors import ConfigError
-from loopyvq.training import RunConfig
+from loopyvq.training import RunConfig, loop
 from tests.training.conftest import tiny_training
 
 
@@ -28,6 +29,21 @@ from tests.training.conftest import tiny_training
 def test_values_out_of_range_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         RunConfig(**changes)
+
+
+def test_no_other_accelerator_is_taken_by_itself(monkeypatch):
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert loop._hardware(RunConfig()) == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert loop._hardware(RunConfig()) == "cuda"
+    assert loop._hardware(RunConfig(accelerator="cpu")) == "cpu"
+
+
+def test_draws_are_numbered_pass_by_pass_for_every_process():
+    numbers = [list(loop._Numbers(range(2, 4), 3, 2, rank)) for rank in range(2)]
+    assert numbers == [[[12, 13, 14], [18, 19, 20]], [[15, 16, 17], [21, 22, 23]]]
+    assert len(loop._Numbers(range(0, 10**12), 3, 2, 0)) == 10**12  # made as they are read
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from loopyvq.checkpoint import load_tokenizer, read_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.data import open_image_set, split
 from loopyvq.errors import CheckpointError, DataError, TrainingError
-from loopyvq.training import TokenizerTask, train_tokenizer
+from loopyvq.training import TokenizerTask, run, train_tokenizer
 from loopyvq.training.run import saved_config
 from tests.training.conftest import tiny_training
 
@@ -241,3 +241,11 @@ def test_none_of_the_held_out_images_can_be_read(photos, tmp_path):
         (images / held_out.key(number)).write_text("no image")
     with pytest.raises(DataError, match="none of the 2 images held out"):
         train_tokenizer(tiny_training(), images, tmp_path / "run", quiet=True)
+
+
+def test_large_held_out_images_are_cut_to_their_middle():
+    image = (torch.arange(1100) % 251).to(torch.uint8).expand(3, 40, 1100)
+    middle = run._middle(image)
+    assert middle.shape == (3, 40, 1024)
+    assert torch.equal(middle, image[:, :, 38:1062])
+    assert torch.equal(run._middle(image[:, :, :900]), image[:, :, :900])
