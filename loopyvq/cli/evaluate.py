@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loopyvq.cli.inputs import open_pixels
 from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model
 from loopyvq.errors import ConfigError
 
@@ -88,20 +89,13 @@ def _evaluate_images(
     tokenizer: "Tokenizer", points: "list[OperatingPoint]", arguments: argparse.Namespace
 ) -> None:
     from loopyvq.checkpoint import write_atomically
-    from loopyvq.data import open_depth_maps, open_image_set
     from loopyvq.evaluation import evaluate
     from loopyvq.evaluation.tables import format_points, format_usage, to_csv, to_json
 
     if arguments.palette or arguments.half or arguments.label_shift is not None:
         raise ConfigError("--palette, --label-shift and --half are for tokenizers of label maps")
-    channels = tokenizer.config.image_channels
-    if arguments.depth and channels != 1:
-        raise ConfigError(f"depth maps have one channel, {arguments.model} takes {channels}")
-    images = (
-        open_depth_maps(arguments.data, strict=arguments.strict)
-        if arguments.depth
-        else open_image_set(arguments.data, channels=channels, strict=arguments.strict)
-    )
+    channels, depth, strict = tokenizer.config.image_channels, arguments.depth, arguments.strict
+    images = open_pixels(arguments.data, arguments.model, channels, depth=depth, strict=strict)
     images = _first(images, arguments.limit)
     result = evaluate(tokenizer, _bar(images), points)
     print(format_points(result.points))

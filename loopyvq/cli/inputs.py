@@ -11,11 +11,13 @@ if TYPE_CHECKING:
 
     from loopyvq.codec import Codec
     from loopyvq.codec.vector_codebook import VectorCodebook
+    from loopyvq.data import ImageSet
 
 __all__ = [
     "add_limits",
     "input_files",
     "open_codec",
+    "open_pixels",
     "read_array",
     "read_codes",
     "read_file",
@@ -122,6 +124,33 @@ def _load(file: Path, device: str, limits: tuple[int, int], changed_ns: int) -> 
     from loopyvq.codec import Codec, ReadingLimits
 
     return Codec.load(file, device, ReadingLimits(*limits))
+
+
+def open_pixels(data: str, model: str, channels: int, *, depth: bool, strict: bool) -> "ImageSet":
+    """Open what a tokenizer takes: images, or depth maps.
+
+    Args:
+        data: where they are.
+        model: path of the tokenizer, for the message.
+        channels: how many it takes.
+        depth: whether these are depth maps.
+        strict: stop at the first broken one.
+
+    Returns:
+        The image set.
+
+    Raises:
+        ConfigError: depth maps have other channels.
+        DataError: there are no images.
+    """
+    from loopyvq.data import open_depth_maps, open_image_set
+    from loopyvq.errors import ConfigError
+
+    if not depth:
+        return open_image_set(data, channels=channels, strict=strict)
+    if channels != 1:
+        raise ConfigError(f"depth maps have one channel, {model} takes {channels}")
+    return open_depth_maps(data, strict=strict)
 
 
 def read_array(path: str | Path) -> "np.ndarray":

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from loopyvq.cli.inputs import open_pixels
 from loopyvq.cli.options import add_device, add_model, add_strict, load_model
 from loopyvq.pretrained import pretrained_file
 
@@ -99,17 +100,9 @@ def fit_to_data(tokenizer: "Tokenizer", arguments: argparse.Namespace) -> str:
     """
     from loopyvq.codec import fit_tables_to_images, save_tables
     from loopyvq.coding.fit import NARROW, WIDE
-    from loopyvq.data import open_depth_maps, open_image_set
-    from loopyvq.errors import ConfigError
 
-    channels = tokenizer.config.image_channels
-    if arguments.depth and channels != 1:
-        raise ConfigError(f"depth maps have one channel, {arguments.model} takes {channels}")
-    images = (
-        open_depth_maps(arguments.data, strict=arguments.strict)
-        if arguments.depth
-        else open_image_set(arguments.data, channels=channels, strict=arguments.strict)
-    )
+    channels, depth, strict = tokenizer.config.image_channels, arguments.depth, arguments.strict
+    images = open_pixels(arguments.data, arguments.model, channels, depth=depth, strict=strict)
     tables = fit_tables_to_images(
         tokenizer,
         _some(images, arguments.limit),

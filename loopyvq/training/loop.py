@@ -11,7 +11,6 @@ that was killed and resumed is bit-identical to one that was not.
 """
 
 import logging
-import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import ConfigError, TrainingError
 from loopyvq.training.batch import named_tensors
+from loopyvq.training.draw_numbers import DrawNumbers, leave_interrupts
 from loopyvq.training.ema import WeightAverage
 from loopyvq.training.interrupt import PatientInterrupt
 from loopyvq.training.journal import Journal
@@ -377,37 +377,14 @@ class _Trainer:
         passes = range(first, config.steps * config.accumulate)
         loader = DataLoader(
             draws,
-            batch_sampler=_Numbers(passes, size, ranks, rank),
+            batch_sampler=DrawNumbers(passes, size, ranks, rank),
             collate_fn=getattr(draws, "collate", None),
             num_workers=config.workers,
-            worker_init_fn=_leave_interrupts,
+            worker_init_fn=leave_interrupts,
             persistent_workers=config.workers > 0,
             pin_memory=self.fabric.device.type == "cuda",
         )
         return iter(loader)
-
-
-@dataclass(frozen=True)
-class _Numbers:
-    """The numbers of the draws of every pass, as far as one process reads them."""
-
-    passes: range
-    size: int
-    ranks: int
-    rank: int
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for number in self.passes:
-            first = (number * self.ranks + self.rank) * self.size
-            yield list(range(first, first + self.size))
-
-    def __len__(self) -> int:
-        return len(self.passes)
-
-
-def _leave_interrupts(worker: int) -> None:
-    """Ctrl-C reaches every process: those that read go on until the training is done with them."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _generator(seed: int, step: int, rank: int) -> torch.Generator:

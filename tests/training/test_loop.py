@@ -40,12 +40,6 @@ def test_no_other_accelerator_is_taken_by_itself(monkeypatch):
     assert loop._hardware(RunConfig(accelerator="cpu")) == "cpu"
 
 
-def test_draws_are_numbered_pass_by_pass_for_every_process():
-    numbers = [list(loop._Numbers(range(2, 4), 3, 2, rank)) for rank in range(2)]
-    assert numbers == [[[12, 13, 14], [18, 19, 20]], [[15, 16, 17], [21, 22, 23]]]
-    assert len(loop._Numbers(range(0, 10**12), 3, 2, 0)) == 10**12  # made as they are read
-
-
 @pytest.mark.slow
 def test_two_processes_learn_one_model(photos, tmp_path):
     """Under torchrun both processes end with the same weights, and the run can be resumed."""
