@@ -126,7 +126,9 @@ def _load(file: Path, device: str, limits: tuple[int, int], changed_ns: int) -> 
     return Codec.load(file, device, ReadingLimits(*limits))
 
 
-def open_pixels(data: str, model: str, channels: int, *, depth: bool, strict: bool) -> "ImageSet":
+def open_pixels(
+    data: str, model: str | Path, channels: int, *, depth: bool, strict: bool
+) -> "ImageSet":
     """Open what a tokenizer takes: images, or depth maps.
 
     Args:
