@@ -58,6 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images to draw and real ones to compare with (default: %(default)s)",
     )
+    parser.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="use N images of --data, chosen at random, not all; they are kept in memory",
+    )
     parser.add_argument("--out", default="generation", metavar="DIR", help="default: %(default)s")
 
 
@@ -68,6 +74,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 
     if arguments.count < 4 or arguments.classifier_steps < 1:
         raise ConfigError("--count must be at least 4 and --classifier-steps at least 1")
+    if arguments.limit is not None and arguments.limit < 8:
+        raise ConfigError(f"--limit must be at least 8, got {arguments.limit}")
     out = Path(arguments.out)
     if _is_images(arguments.prior):
         channels, size, model = _channels(arguments), None, None
@@ -138,7 +146,7 @@ def _divide(
     from loopyvq.errors import DataError
     from loopyvq.evaluation.classifier_training import LoadedImages, load_images
 
-    everything = load_images(images, size)
+    everything = load_images(images, size, arguments.limit)
     count = min(arguments.count, len(everything.pixels) // 2)
     if count < 4:
         raise DataError(f"{arguments.data} holds too few images to compare with: at least 8")

@@ -59,12 +59,16 @@ def verify_file(path: Path, arguments: argparse.Namespace) -> str:
 
     Raises:
         BitstreamError: the file cannot be decoded, or does not keep its promise.
+        ConfigError: a codebook is given for an image.
     """
     from loopyvq.coding import read_container
+    from loopyvq.errors import ConfigError
 
     data = read_file(path)
     if not read_container(data).header.channels:
         return _verify_array(data, arguments)
+    if arguments.codebook is not None:
+        raise ConfigError(f"--codebook is for arrays, and {path} is an image")
     return _verify_image(data, arguments)
 
 

@@ -38,7 +38,8 @@ def encode_integers(values: Integer[np.ndarray, " n"]) -> bytes:
         [0, -3, 1000]
     """
     wide = values.astype(np.int64)
-    if wide.size and np.abs(wide).max() > LARGEST_INTEGER:
+    # The least 64-bit integer has no absolute value.
+    if wide.size and max(int(wide.max()), -int(wide.min())) > LARGEST_INTEGER:
         raise ValueError(f"integers must be within -{LARGEST_INTEGER}..{LARGEST_INTEGER}")
     zigzag = np.where(wide < 0, -2 * wide - 1, 2 * wide)
     widths = np.maximum(_bit_lengths(zigzag) - 2, 0) * (zigzag >= _SMALL)

@@ -63,10 +63,12 @@ def pretokenize(
         How many shards were there already.
 
     Raises:
-        DataError: the folder holds other tokens.
+        DataError: the folder holds other tokens, or no image can be read.
         CheckpointError: a file cannot be written.
     """
     folder = Path(folder)
+    if not any(True for _ in images.images()):
+        raise DataError(f"none of {len(images)} images can be read")
     plan, done = _claimed(folder, plan), 0
     for shard in range(plan.num_shards):
         path, numbers = shard_path(folder, shard), plan.images_of(shard)

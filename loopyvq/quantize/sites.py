@@ -20,7 +20,12 @@ def flatten_sites(
 
     Returns:
         The rows, and which of them count: those of the mask that are finite.
+
+    Raises:
+        ValueError: the mask is not of truth values.
     """
+    if mask is not None and mask.dtype != torch.bool:
+        raise ValueError(f"mask must hold truth values (torch.bool), got {mask.dtype}")
     rows = z_e.reshape(-1, z_e.shape[-1])
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
     # The extremes of a row tell whether all of it is finite, without a tensor of its size.
@@ -52,12 +57,14 @@ def limits_of_sites(
         The limits of every row, with the options of a turn at their defaults.
 
     Raises:
-        ValueError: a threshold or a depth is negative or not a number.
+        ValueError: a threshold or a depth is negative or not a number, or a depth is no integer.
     """
     _require_not_negative("threshold", threshold)
     _require_not_negative("depth", depth)
     limit = torch.as_tensor(threshold, dtype=torch.float64, device=valid.device)
     most = torch.as_tensor(depth, device=valid.device)
+    if most.is_floating_point() or most.is_complex():
+        raise ValueError(f"depth must be a number of turns, an integer, got {depth}")
     return Limits(
         limit.expand(sites).reshape(-1),
         torch.where(valid, most.expand(sites).reshape(-1), 0),

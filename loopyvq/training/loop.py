@@ -143,6 +143,7 @@ def train(
         for network in task.networks():
             network.compile()
     state = TrainingState(task.model, average.model, optimizer)
+    state.scaling = fabric.strategy.precision
     if opponent:
         state.adversary, state.adversary_optimizer = opponent.model, opponent.optimizer
     if resume:

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,15 @@ __all__ = ["TrainingState", "load_state", "save_state", "saved_step"]
 _KIND = "training state"
 
 
+@runtime_checkable
+class _Scaling(Protocol):
+    """What adapts the scale of the loss to 16-bit gradients; its state is numbers, or nothing."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> None: ...
+
+
 @dataclass
 class TrainingState:
     """What changes while training.
@@ -25,6 +35,7 @@ class TrainingState:
         optimizer: its optimizer.
         adversary: the model that it plays against, if there is one.
         adversary_optimizer: the optimizer of that one.
+        scaling: of the loss, where gradients of 16 bits need it.
         step: steps done.
         best_score: best validation so far.
         elapsed_s: seconds trained, over all resumes.
@@ -35,6 +46,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     adversary: nn.Module | None = None
     adversary_optimizer: torch.optim.Optimizer | None = None
+    scaling: _Scaling | None = None
     step: int = 0
     best_score: float = -math.inf
     elapsed_s: float = 0.0
@@ -58,6 +70,8 @@ def save_state(path: Path, state: TrainingState) -> None:
         for index, moments in optimizer.state_dict()["state"].items():
             for name, tensor in moments.items():
                 tensors[f"{group}.{index}.{name}"] = tensor
+    for name, number in (state.scaling.state_dict() if state.scaling else {}).items():
+        tensors[f"scaling.{name}"] = torch.tensor(number, dtype=torch.float64)
     best = None if math.isinf(state.best_score) else state.best_score
     write_tensors(path, _KIND, tensors, step=state.step, best_score=best, elapsed_s=state.elapsed_s)
 
@@ -82,6 +96,9 @@ def load_state(path: Path, state: TrainingState) -> None:
     try:
         for group, optimizer in _optimizers(state).items():
             _load_moments(optimizer, groups.get(group, {}))
+        scales = groups.get("scaling")  # a run of another precision has none
+        if state.scaling is not None and scales:
+            _load_scales(state.scaling, scales)
         state.step = int(header["step"])
         best = header["best_score"]
         state.best_score = -math.inf if best is None else float(best)
@@ -128,3 +145,9 @@ def _load_moments(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) 
         index, _, moment = name.partition(".")
         moments.setdefault(int(index), {})[moment] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": moments})
+
+
+def _load_scales(scaling: _Scaling, tensors: dict[str, Tensor]) -> None:
+    """Put numbers back, each of the kind that it is in a new state."""
+    usual = scaling.state_dict()
+    scaling.load_state_dict({name: type(usual[name])(tensors[name]) for name in usual})

@@ -57,6 +57,15 @@ def test_features_of_an_earlier_evaluation(run, prior, real, tmp_path):
     assert found[0] == found[1]
 
 
+def test_a_part_of_a_large_set(run, real, tmp_path):
+    words = ["--classifier-steps", 5, "--count", 12, "--limit", 10]
+    code, out, err = evaluate(run, real, real, tmp_path, *words)
+    assert code == 0, err
+    assert "of 2 held-out images" in out
+    rows = json.loads((tmp_path / "result.json").read_text())["results"]
+    assert {row["num_real"] for row in rows} == {5}
+
+
 def test_images_that_were_drawn_before(run, real, tmp_path):
     words = ["--classifier-steps", 5, "--count", 12]
     code, _, err = evaluate(run, real, real, tmp_path, *words)
@@ -76,6 +85,7 @@ def test_images_that_were_drawn_before(run, real, tmp_path):
         (["--count", 3], "--count must be at least 4"),
         (["--features", "none.safetensors"], "there is no file none.safetensors"),
         (["--classifier-steps", 0], "--classifier-steps at least 1"),
+        (["--limit", 7], "--limit must be at least 8, got 7"),
     ],
 )
 def test_what_cannot_be_evaluated(run, prior, real, tmp_path, words, message):

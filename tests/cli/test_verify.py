@@ -47,6 +47,16 @@ def test_promises_of_arrays_are_checked(run, tmp_path):
         assert run("verify", file, "--original", tmp_path / f"{other}.npy")[0] == 2
 
 
+def test_images_have_no_codebook(run, workspace, tmp_path):
+    model, photo = workspace / "run", workspace / "photos" / "0.png"
+    run("compress", photo, "--model", model, "--out", tmp_path, "--threshold", 0.2)
+    np.save(tmp_path / "codes.npy", np.zeros((4, 3)))
+    words = [tmp_path / "0.png.lvq", "--model", model, "--codebook", tmp_path / "codes.npy"]
+    code, _, err = run("verify", *words)
+    assert code == 2
+    assert "--codebook is for arrays" in err
+
+
 def test_originals_that_no_file_is_made_from(run, tmp_path):
     vectors = np.random.default_rng(0).normal(size=(50, 3))
     np.save(tmp_path / "v.npy", vectors)

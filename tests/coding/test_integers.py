@@ -38,5 +38,6 @@ def test_any_bytes_are_refused_or_are_what_an_encoder_writes(data, count):
 
 
 def test_numbers_out_of_range_are_refused():
-    with pytest.raises(ValueError, match="within"):
-        encode_integers(np.array([1 << 31]))
+    for value in (1 << 31, -(1 << 31), -(1 << 63)):
+        with pytest.raises(ValueError, match="within"):
+            encode_integers(np.array([value]))

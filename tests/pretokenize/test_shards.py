@@ -99,6 +99,19 @@ def test_broken_images_are_left_out(tokenizer, tokenizer_path, tmp_path, caplog)
     assert len(images.broken) == 1
 
 
+def test_a_set_of_broken_images_leaves_nothing_behind(tokenizer, tokenizer_path, tmp_path, caplog):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index in range(3):
+        (folder / f"{index}.png").write_bytes(b"no image")
+    images = open_conditioned_set(folder, ConditionDataConfig())
+    to_tokens = ImageTokens(tokenizer, StopRule(0.3, 4), Known(KnownConfig(), 8))
+    source = to_tokens.source(images, 32, tokenizer_path, tmp_path)
+    with pytest.raises(DataError, match="none of 3 images can be read"):
+        pretokenize(images, to_tokens, ShardPlan(source, "", 3, size=32), tmp_path / "shards")
+    assert not (tmp_path / "shards").exists()
+
+
 def test_the_second_view_is_mirrored_and_further_ones_are_crops_of_their_own(job):
     _, _, plan = job
     plan = dataclasses.replace(plan, views=4, min_scale=0.5, size=16)

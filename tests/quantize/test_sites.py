@@ -1,3 +1,5 @@
+import inspect
+
 import pytest
 import torch
 
@@ -113,3 +115,16 @@ def test_depths_below_zero_are_refused(bad):
 def test_what_does_not_broadcast_is_refused():
     with pytest.raises(RuntimeError, match="expand"):
         limits(torch.zeros(4), 3)
+
+
+# Tests check types as well, a program does not: what would be taken for something else is refused.
+@pytest.mark.parametrize("depth", [2.5, 2.0, torch.tensor([1.0, 2.0])])
+def test_a_depth_counts_turns(depth):
+    limits = inspect.unwrap(limits_of_sites)
+    with pytest.raises(ValueError, match="depth must be a number of turns"):
+        limits(torch.Size([2]), 0.1, depth, torch.ones(2, dtype=torch.bool))
+
+
+def test_a_mask_holds_truth_values():
+    with pytest.raises(ValueError, match="mask must hold truth values"):
+        inspect.unwrap(flatten_sites)(torch.zeros(2, 4), torch.ones(2))

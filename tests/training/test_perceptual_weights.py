@@ -1,4 +1,5 @@
 import hashlib
+import pickle
 
 import pytest
 import torch
@@ -61,6 +62,12 @@ def test_damaged_and_strange_files_are_refused(published, heads, tmp_path):
     digest = hashlib.sha256(cut.read_bytes()).hexdigest()
     with pytest.raises(CheckpointError, match="damaged"):
         convert_lpips(cut, tmp_path, heads, digest)
+    junk = tmp_path / "junk.pth"
+    for content in (b"", b"no weights at all", pickle.dumps({"a": print})):
+        junk.write_bytes(content)
+        with pytest.raises(CheckpointError, match="damaged or no file of weights") as caught:
+            convert_lpips(junk, tmp_path, heads, hashlib.sha256(content).hexdigest())
+        assert "\n" not in str(caught.value)
     with pytest.raises(CheckpointError, match=r"lacks lin0"):
         convert_lpips(published[0], tmp_path, published[0], published[1])
     with pytest.raises(CheckpointError, match="cannot read"):

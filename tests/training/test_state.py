@@ -31,6 +31,20 @@ def test_a_state_comes_back_and_goes_on_alike(tmp_path):
     assert torch.equal(first.average.weight, second.average.weight)
 
 
+def test_the_scale_of_the_loss_comes_back(tmp_path):
+    first, second, other = (state_after(1) for _ in range(3))
+    for state in (first, second):
+        state.scaling = torch.amp.GradScaler("cpu")
+    first.scaling.load_state_dict(first.scaling.state_dict() | {"scale": 8.0, "_growth_tracker": 5})
+    save_state(tmp_path / "s", first)
+    load_state(tmp_path / "s", second)
+    assert second.scaling.state_dict() == first.scaling.state_dict()
+    load_state(tmp_path / "s", other)  # which trains in another precision
+    save_state(tmp_path / "s", other)
+    load_state(tmp_path / "s", second)
+    assert second.scaling.state_dict()["scale"] == 8.0
+
+
 def test_no_score_yet_is_kept_as_none(tmp_path):
     state = state_after(0)
     state.best_score = float("-inf")
