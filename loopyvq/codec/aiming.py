@@ -42,6 +42,7 @@ def aim_again(
     threshold: float,
     tune: str,
     side: int = TILE_SITES,
+    before: UInt8[Tensor, "c H W"] | None = None,
 ) -> Aim:
     """Find where tokens should lead, from what a first choice of them looks like.
 
@@ -54,6 +55,7 @@ def aim_again(
         threshold: the file's, a cue for the decoder.
         tune: what errors are weighed for, one of `TUNES`.
         side: rows and columns of a tile, in sites.
+        before: the first choice as it was painted, with the model's channels, where that is known.
 
     Returns:
         Latents to aim for, how much each entry weighs, and how much each site; as it was at first
@@ -82,11 +84,10 @@ def aim_again(
         way = (1 - _LESS_SQUARED * similar) * way + _STRUCTURE * similar * to_structure
         metric = (1 - similar) * shown + similar * also_shown
     size = (int(pixels.shape[1]), int(pixels.shape[2]))
-    before, after = (
-        to_float(paint_in_tiles(tokenizer, end, lengths, threshold, size, side))
-        for end in (z_q, z_q + step)
-    )
-    share = _best_length(to_float(pixels), before, after) ** _CAUTION
+    if before is None:
+        before = paint_in_tiles(tokenizer, z_q, lengths, threshold, size, side)
+    after = paint_in_tiles(tokenizer, z_q + step, lengths, threshold, size, side)
+    share = _best_length(*(to_float(image) for image in (pixels, before, after))) ** _CAUTION
     return Aim(first.latents + share * way, _weights(metric).double().numpy(), importance)
 
 

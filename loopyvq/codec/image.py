@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.checkpoint import load_tokenizer
+from loopyvq.codec.coarse import add_coarse
 from loopyvq.codec.escape import distances
 from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.limits import ReadingLimits
@@ -241,7 +242,8 @@ class Codec:
         """
         header = sites.header
         shape = (header.channels, header.height, header.width)
-        return paint(self.tokenizer, sites.z_q, sites.tokens.lengths, header.threshold, shape)
+        painted = paint(self.tokenizer, sites.z_q, sites.tokens.lengths, header.threshold, shape)
+        return painted if sites.coarse is None else add_coarse(painted, sites.coarse)
 
     def decode_sites(
         self, data: bytes, turns: int | None = None, partial: bool = False

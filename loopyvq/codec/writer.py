@@ -2,11 +2,13 @@
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.bound import Bounded, bounded_tokens
+from loopyvq.codec.coarse import Coarse, add_coarse, fit_coarse, without_coarse
 from loopyvq.codec.importance import DEFAULT_TUNE, site_importance
 from loopyvq.codec.looking import USUAL_EFFORT, looked_tokens
 from loopyvq.codec.painting import paint
@@ -15,7 +17,7 @@ from loopyvq.codec.quality import measure_quality
 from loopyvq.codec.rate_control import Target, search
 from loopyvq.codec.sites import chunks_of
 from loopyvq.codec.tiles import latents_in_tiles
-from loopyvq.codec.weighing import Aim
+from loopyvq.codec.weighing import Aim, price_of_bit
 from loopyvq.coding import Header, Tables, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
@@ -29,10 +31,12 @@ class Written(NamedTuple):
 
     Attributes:
         found: tokens and latents.
+        coarse: what is added to them, if anything.
         data: the bytes.
     """
 
     found: Bounded
+    coarse: Coarse | None
     data: bytes
 
 
@@ -100,14 +104,23 @@ class ImageWriter:
         tables = self._tables if self._mode == "context" else None
         asked = quantizer, self.aim.latents, threshold
         tell = min_length, tables, self.aim
+        coarse = None
         if stop == "in_context" and not bound:
             found = looked_tokens(*asked, self.aim_from, self._effort, *tell)
+            if self._effort:
+                coarse = self.coarse_of(
+                    torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold
+                )
         else:
             found = bounded_tokens(*asked, stop, bound, *tell)
-        return Written(found, self._file(found, noted))
+        return Written(found, coarse, self._file(found, coarse, noted))
 
     def aim_from(
-        self, z_q: Float[Tensor, "h w d"], lengths: Int[Tensor, "h w"], threshold: float
+        self,
+        z_q: Float[Tensor, "h w d"],
+        lengths: Int[Tensor, "h w"],
+        threshold: float,
+        price: float | None = None,
     ) -> Aim:
         """Look at a first choice of tokens as a reader will see it, and aim again.
 
@@ -115,12 +128,34 @@ class ImageWriter:
             z_q: as a reader decodes them.
             lengths: tokens per site.
             threshold: the file's, a cue for the decoder.
+            price: of a bit, in units of ``sigma`` squared; by default that of the threshold.
 
         Returns:
             Where a second choice should lead, and what counts there.
         """
         where = z_q.cpu(), lengths.cpu(), threshold
-        return aim_again(self._tokenizer, self._seen, self.aim, *where, self._tune)
+        seen, first = self._painted(self._seen, *where), self.aim
+        pixels = self._seen
+        coarse = self._coarse(pixels, seen, where[0], price or price_of_bit(threshold))
+        if coarse is not None:
+            pixels = without_coarse(pixels, coarse.grid)
+            first = first._replace(latents=latents_in_tiles(self._tokenizer, pixels))
+        return aim_again(self._tokenizer, pixels, first, *where, self._tune, before=seen)
+
+    def coarse_of(
+        self,
+        z_q: Float[Tensor, "h w d"],
+        lengths: Int[Tensor, "h w"],
+        threshold: float,
+        price: float | None = None,
+    ) -> Coarse | None:
+        """Find what tokens leave over wide areas; arguments as of `aim_from`.
+
+        Returns:
+            What a file should add, or None where that would not pay.
+        """
+        seen = self._painted(self._pixels, z_q.cpu(), lengths.cpu(), threshold)
+        return self._coarse(self._pixels, seen, z_q.cpu(), price or price_of_bit(threshold))
 
     def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:
         """Search for the file that meets a target.
@@ -145,7 +180,7 @@ class ImageWriter:
             lambda written: self._value(written, target.kind),
             target,
         )
-        return self._file(best.trial.found, (target.kind, best.value))
+        return self._file(best.trial.found, best.trial.coarse, (target.kind, best.value))
 
     def _value(self, written: Written, kind: str) -> float:
         """Measure a trial: its size, or what a reader would see."""
@@ -153,14 +188,44 @@ class ImageWriter:
             return float(len(written.data))
         if kind == "rate_bpp":
             return 8.0 * len(written.data) / int(self._pixels[0].numel())
-        found, (channels, height, width) = written.found, self._pixels.shape
-        shape = (channels, height, width)
-        image = paint(self._tokenizer, found.z_q, found.tokens.lengths, found.threshold, shape)
+        found = written.found
+        z_q = torch.from_numpy(found.z_q)
+        image = self._painted(self._pixels, z_q, found.tokens.lengths, found.threshold)
+        if written.coarse is not None:
+            image = add_coarse(image, written.coarse.grid)
         return measure_quality(kind, image, self._pixels)
 
-    def _file(self, found: Bounded, noted: tuple[str, float]) -> bytes:
+    def _painted(
+        self,
+        like: UInt8[Tensor, "c H W"],
+        z_q: Float[Tensor, "h w d"],
+        lengths: Int[Tensor, "h w"],
+        threshold: float,
+    ) -> UInt8[Tensor, "c H W"]:
+        """Paint tokens, with as many channels as an image."""
+        channels, height, width = like.shape
+        shape = (channels, height, width)
+        return paint(self._tokenizer, z_q.numpy(), lengths, threshold, shape)
+
+    def _coarse(
+        self,
+        pixels: UInt8[Tensor, "c H W"],
+        seen: UInt8[Tensor, "c H W"],
+        z_q: Float[Tensor, "h w d"],
+        price: float,
+    ) -> Coarse | None:
+        """Fit a coarse residual, a squared error of pixels being worth what one of latents is."""
+        wrong = float((pixels.float() - seen.float()).square().sum())
+        left = float((self.aim.latents - z_q).square().sum())
+        if not left * price > 0:
+            return None
+        unit = float(self._tokenizer.quantizer.sigma) ** 2
+        sites = int(z_q.shape[0]), int(z_q.shape[1])
+        return fit_coarse(pixels, seen, sites, price * unit * wrong / left)
+
+    def _file(self, found: Bounded, coarse: Coarse | None, noted: tuple[str, float]) -> bytes:
         size = self._tokenizer.quantizer.codebook_size
-        chunks = chunks_of(found, size, self._mode, self._tables)
+        chunks = chunks_of(found, size, self._mode, self._tables, coarse)
         channels, height, width = self._pixels.shape
         sizes = (height, width, channels, found.tokens.max_depth)
         header = Header(

@@ -17,7 +17,7 @@ from loopyvq.errors import BitstreamError
 
 __all__ = ["CHUNK_KINDS", "Chunk", "Container", "read_container", "write_container"]
 
-CHUNK_KINDS = {"tokens": 0, "escape": 1, "codebook": 2}
+CHUNK_KINDS = {"tokens": 0, "escape": 1, "codebook": 2, "coarse": 3}
 _KIND_NAMES = {number: name for name, number in CHUNK_KINDS.items()}
 
 

@@ -21,11 +21,15 @@ _SMALL = 16
 _NUM_CLASSES = _SMALL + 2 * 28
 
 
-def encode_integers(values: Integer[np.ndarray, " n"]) -> bytes:
+def encode_integers(
+    values: Integer[np.ndarray, " n"], likely: Int[np.ndarray, " m"] | None = None
+) -> bytes:
     """Write integers.
 
     Args:
         values: within ``-LARGEST_INTEGER..LARGEST_INTEGER``; those alike in spread together.
+        likely: weights of 0, -1, 1, -2, ... before any came, of which each adds 16; classes after
+            these have 1. By default all have 8.
 
     Returns:
         The bytes.
@@ -47,7 +51,7 @@ def encode_integers(values: Integer[np.ndarray, " n"]) -> bytes:
     classes = np.where(
         zigzag < _SMALL, zigzag, _SMALL + 2 * (widths - 3) + ((zigzag >> widths) & 1)
     )
-    encoder, counts = RangeEncoder(), Counts(_NUM_CLASSES)
+    encoder, counts = RangeEncoder(), _counts(likely)
     for block in growing_blocks(len(classes)):
         encoder.encode(classes[block], frequencies_of_weights(counts.weights))
         counts.learn(classes[block])
@@ -59,12 +63,15 @@ def encode_integers(values: Integer[np.ndarray, " n"]) -> bytes:
     return b"".join(parts)
 
 
-def decode_integers(data: bytes, count: int) -> Int[np.ndarray, " n"]:
+def decode_integers(
+    data: bytes, count: int, likely: Int[np.ndarray, " m"] | None = None
+) -> Int[np.ndarray, " n"]:
     """Read integers that `encode_integers` wrote.
 
     Args:
         data: the bytes, and nothing else.
         count: how many integers.
+        likely: as the writer had it.
 
     Returns:
         The integers.
@@ -73,7 +80,7 @@ def decode_integers(data: bytes, count: int) -> Int[np.ndarray, " n"]:
         BitstreamError: no encoder writes such bytes.
     """
     reader = Reader(data)
-    decoder, counts = RangeDecoder(reader.take(reader.varint())), Counts(_NUM_CLASSES)
+    decoder, counts = RangeDecoder(reader.take(reader.varint())), _counts(likely)
     classes = np.zeros(count, np.int64)
     for block in growing_blocks(count):
         frequencies = frequencies_of_weights(counts.weights)
@@ -89,6 +96,15 @@ def decode_integers(data: bytes, count: int) -> Int[np.ndarray, " n"]:
         zigzag[chosen] |= unpack_symbols(low, number, 1 << width)
     reader.finish()
     return np.where(zigzag & 1, -(zigzag >> 1) - 1, zigzag >> 1)
+
+
+def _counts(likely: Int[np.ndarray, " m"] | None) -> Counts:
+    """Start to count classes."""
+    counts = Counts(_NUM_CLASSES)
+    if likely is not None:
+        counts.weights = np.ones(_NUM_CLASSES, np.int64)
+        counts.weights[: len(likely)] = likely
+    return counts
 
 
 def _bit_lengths(numbers: Int[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:

@@ -96,12 +96,15 @@ def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tu
         cue, found, aim = _cue(quantizer, turns), start, writer.aim
         for _ in range(max(effort, 1)):
             if effort:
-                aim = writer.aim_from(quantizer.decode(found), found.lengths, cue)
+                aim = writer.aim_from(quantizer.decode(found), found.lengths, cue, price)
             found = weighed_tokens(
                 quantizer, latents, tables, start, price, may_stop=False, aim=aim
             )
         payloads = payloads_of(found, quantizer.codebook_size, "context", tables)
         chunks = [Chunk("tokens", payload) for payload in payloads]
+        if effort:
+            coarse = writer.coarse_of(quantizer.decode(found), found.lengths, cue, price)
+            chunks[:0] = [] if coarse is None else [Chunk("coarse", coarse.payload)]
         told = header._replace(num_chunks=len(chunks), threshold=cue)
         yield f"{turns} turns", write_container(told, chunks)
 
