@@ -42,8 +42,9 @@ IMAGES = {
     "v1_target": {"target": Target("num_bytes", 150.0)},
     "v1_grey": {"threshold": 0.3},
     "v1_no_tables": {"threshold": 0.3},
+    "v1_coarse": {"threshold": 0.1, "stop": "in_context", "bound": False},
 }
-WITH_PIXELS = ("v1_context", "v1_grey", "v1_no_promise")
+WITH_PIXELS = ("v1_context", "v1_grey", "v1_no_promise", "v1_coarse")
 
 
 def main() -> None:
@@ -84,7 +85,8 @@ def write_reference(folder: Path) -> None:
 def write_image(codec: Codec, path: Path, options: dict[str, object]) -> None:
     if path.exists():
         return
-    image = make_image(45, 52, 1 if "grey" in path.stem else 3)
+    size = (9, 300) if "coarse" in path.stem else (45, 52)  # wide: several levels of cells
+    image = make_image(*size, 1 if "grey" in path.stem else 3)
     writer = Codec(codec.tokenizer) if "no_tables" in path.stem else codec
     data = writer.compress(image, **options)
     sites = codec.decode_sites(data)
