@@ -26,8 +26,10 @@ __all__ = ["aim_again"]
 # of the way to less squared error.
 _STRUCTURE = 0.6
 _LESS_SQUARED = 0.5
-# Entries of which the image shows less than this share of what it shows of others weigh as much.
+# Entries of which the image shows less than this share of what it shows of others weigh as much;
+# and where what errors have in common is said apart, how much more that is for structure.
 _LEAST_WEIGHT = 0.6
+_LEAST_OF_REST, _MORE_FOR_STRUCTURE = 0.3, 0.3
 # Power of the best common length of all steps: the best shares of five models lie near it.
 _CAUTION = 3
 _SMALLEST_CONTRAST = 1e-6  # a power of 0 has no slope
@@ -42,7 +44,7 @@ def aim_again(
     threshold: float,
     tune: str,
     side: int = TILE_SITES,
-    before: UInt8[Tensor, "c H W"] | None = None,
+    rest_of: UInt8[Tensor, "c H W"] | None = None,
 ) -> Aim:
     """Find where tokens should lead, from what a first choice of them looks like.
 
@@ -55,7 +57,9 @@ def aim_again(
         threshold: the file's, a cue for the decoder.
         tune: what errors are weighed for, one of `TUNES`.
         side: rows and columns of a tile, in sites.
-        before: the first choice as it was painted, with the model's channels, where that is known.
+        rest_of: the first choice as it was painted, where what errors have in common over wide
+            areas is said apart (`loopyvq.codec.coarse`) and ``pixels`` and latents are of the
+            rest. Errors of entries that hardly show may then weigh less: they cannot add up.
 
     Returns:
         Latents to aim for, how much each entry weighs, and how much each site; as it was at first
@@ -73,7 +77,10 @@ def aim_again(
     usual, shown = _answers(squared, left)
     if not usual > 0:
         return first
-    step = squared / (usual * _weights(shown))
+    least = _LEAST_WEIGHT
+    if rest_of is not None:
+        least = _LEAST_OF_REST + _MORE_FOR_STRUCTURE * similar
+    step = squared / (usual * shown.clamp(least, 1.0))
     way, metric, importance = step - left, shown, first.importance
     if similar > 0:
         errors = left.square().sum(dim=-1)
@@ -84,11 +91,13 @@ def aim_again(
         way = (1 - _LESS_SQUARED * similar) * way + _STRUCTURE * similar * to_structure
         metric = (1 - similar) * shown + similar * also_shown
     size = (int(pixels.shape[1]), int(pixels.shape[2]))
+    before = rest_of
     if before is None:
         before = paint_in_tiles(tokenizer, z_q, lengths, threshold, size, side)
     after = paint_in_tiles(tokenizer, z_q + step, lengths, threshold, size, side)
     share = _best_length(*(to_float(image) for image in (pixels, before, after))) ** _CAUTION
-    return Aim(first.latents + share * way, _weights(metric).double().numpy(), importance)
+    weights = metric.clamp(least, 1.0)  # what shows least may show more in the next choice
+    return Aim(first.latents + share * way, weights.double().numpy(), importance)
 
 
 def _best_length(
@@ -182,11 +191,6 @@ def _answers(
     answers = (slopes * left).sum(dim=(0, 1)) / left.square().sum(dim=(0, 1))
     usual = answers.nanmedian()
     return usual, (answers / usual).nan_to_num(1.0)
-
-
-def _weights(shown: Float[Tensor, " d"]) -> Float[Tensor, " d"]:
-    """Limit what entries weigh: what shows least may show more in the next choice."""
-    return shown.clamp(_LEAST_WEIGHT, 1.0)
 
 
 def _to_structure(

@@ -134,13 +134,13 @@ class ImageWriter:
             Where a second choice should lead, and what counts there.
         """
         where = z_q.cpu(), lengths.cpu(), threshold
-        seen, first = self._painted(self._seen, *where), self.aim
-        pixels = self._seen
-        coarse = self._coarse(pixels, seen, where[0], price or price_of_bit(threshold))
-        if coarse is not None:
-            pixels = without_coarse(pixels, coarse.grid)
-            first = first._replace(latents=latents_in_tiles(self._tokenizer, pixels))
-        return aim_again(self._tokenizer, pixels, first, *where, self._tune, before=seen)
+        seen = self._painted(self._seen, *where)
+        coarse = self._coarse(self._seen, seen, where[0], price or price_of_bit(threshold))
+        if coarse is None:
+            return aim_again(self._tokenizer, self._seen, self.aim, *where, self._tune)
+        rest = without_coarse(self._seen, coarse.grid)
+        first = self.aim._replace(latents=latents_in_tiles(self._tokenizer, rest))
+        return aim_again(self._tokenizer, rest, first, *where, self._tune, rest_of=seen)
 
     def coarse_of(
         self,
