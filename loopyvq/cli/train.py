@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from loopyvq.errors import ConfigError
 
 if TYPE_CHECKING:
-    from loopyvq.training.loop import RunConfig
+    from loopyvq.training.run_config import RunConfig
 
 TAKES_OPTIONS = True
 _RESUME_WITH = ("--run.steps", "--run.time_limit_s", "--run.average_decay")

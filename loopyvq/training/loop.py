@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,72 +33,11 @@ from loopyvq.training.journal import Journal
 from loopyvq.training.model_card import TrainedOn, write_model_card
 from loopyvq.training.optim import OptimConfig, build_optimizer, learning_rate_at
 from loopyvq.training.precision import resolve_precision
+from loopyvq.training.run_config import RunConfig
 from loopyvq.training.state import TrainingState, load_state, save_state
 from loopyvq.training.task import AdversarialTask, Task
 
-__all__ = ["RunConfig", "train"]
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """How long, how large, where, and how often to look.
-
-    Attributes:
-        steps: optimizer steps.
-        batch_size: images per optimizer step, over all devices and passes.
-        accumulate: passes per optimizer step; each takes its share of the batch.
-        seed: decides the weights, the images and all draws.
-        accelerator: ``cpu``, ``cuda`` or ``auto``.
-        devices: processes to train on; above 1 start them with ``torchrun``.
-        precision: ``auto`` (bf16 where the hardware multiplies it), ``32-true``, ``bf16-mixed`` or
-            ``16-mixed``.
-        compile: compile encoder and decoder; pays on GPUs.
-        average_decay: decay of the running average of the weights, which is what is saved.
-        workers: processes that read images; 0 reads in the training process.
-        cache_mb: megabytes of decoded images to keep in memory, per process.
-        log_every: steps between measurements.
-        validate_every: steps between validations.
-        save_every: steps between saved states.
-        time_limit_s: seconds after which training ends at the latest, its schedule shortened to
-            fit; 0 trains for ``steps``. A run with a limit is not reproducible to the bit.
-        tensorboard: also write TensorBoard events.
-    """
-
-    steps: int = 5000
-    batch_size: int = 16
-    accumulate: int = 1
-    seed: int = 0
-    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
-    devices: int = 1
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    compile: bool = False
-    average_decay: float = 0.999
-    workers: int = 0
-    cache_mb: int = 1024
-    log_every: int = 20
-    validate_every: int = 500
-    save_every: int = 500
-    time_limit_s: float = 0.0
-    tensorboard: bool = True
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        counts = ("steps", "batch_size", "accumulate", "devices", "log_every")
-        for name in (*counts, "validate_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("seed", "workers", "cache_mb", "time_limit_s"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        if self.seed >= 1 << 63:
-            raise ConfigError(f"seed must be below 2**63, got {self.seed}")
-        if self.batch_size % (self.accumulate * self.devices):
-            raise ConfigError(
-                f"batch_size {self.batch_size} must be a multiple of accumulate x devices "
-                f"= {self.accumulate * self.devices}"
-            )
-        if not 0 <= self.average_decay < 1:
-            raise ConfigError(f"average_decay must be within [0, 1), got {self.average_decay}")
+__all__ = ["train"]
 
 
 def train(

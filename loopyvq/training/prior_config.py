@@ -9,8 +9,8 @@ from loopyvq.errors import ConfigError
 from loopyvq.models.prior.flat_tokens import FlatTokensConfig
 from loopyvq.models.prior.site_prior import SitePriorConfig
 from loopyvq.pretokenize import KnownConfig
-from loopyvq.training.loop import RunConfig
 from loopyvq.training.optim import OptimConfig
+from loopyvq.training.run_config import RunConfig
 
 __all__ = ["PriorTrainingConfig", "TokensFromImages"]
 

@@ -21,8 +21,8 @@ from loopyvq.models import Reconstruction, Tokenizer, TokenizerConfig
 from loopyvq.ops.similarity import WINDOW_SIZE
 from loopyvq.pictures import length_map, sheet
 from loopyvq.training.budget import BudgetConfig, draw_budget, fixed_budget
-from loopyvq.training.loop import RunConfig
 from loopyvq.training.optim import OptimConfig
+from loopyvq.training.run_config import RunConfig
 from loopyvq.training.task import Validation
 
 __all__ = ["Losses", "Pass", "TokenizerTask", "TokenizerTrainingConfig"]
