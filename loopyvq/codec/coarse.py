@@ -20,8 +20,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from loopyvq.coding import decode_integers, encode_integers
+from loopyvq.coding.integers import LARGEST_INTEGER
 from loopyvq.errors import BitstreamError
-from loopyvq.ops.cubic import cubic_weights, interpolated
+from loopyvq.ops.cubic import interpolated
 
 __all__ = ["Coarse", "add_coarse", "fit_coarse", "read_coarse", "without_coarse"]
 
@@ -43,7 +44,9 @@ _CHUNK_BITS = 8 * 6
 # The axes of colour: brightness, red to blue, green to purple.
 _AXES = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]], dtype=torch.float64)
 _AXES /= _AXES.norm(dim=1, keepdim=True)
-_ROWS_AT_ONCE = 256
+_PIXELS_AT_ONCE = 1 << 18
+# Points between cells, to average curves over them.
+_POINTS_PER_CELL = 4
 
 
 class Coarse(NamedTuple):
@@ -81,19 +84,21 @@ def fit_coarse(
         >>> found.grid.round().unique().tolist()
         [4.0]
     """
-    missing = image.float() - painted.float()
     sizes = _sizes(sites)
-    means, byte = _meant(missing, sizes[-1]), _step_byte(price, missing[0].numel(), sizes[-1])
+    means = _meant(image.float() - painted.float(), sizes[-1])
+    byte = _step_byte(price, image[0].numel(), sizes[-1])
     grid, numbers = torch.zeros(len(image), *sizes[0], dtype=torch.float64), []
     for level, step in zip(sizes, _steps(byte, len(sizes)), strict=True):
-        grid = interpolated(grid, level)
+        grid = interpolated(grid, *level)
         left = (_means(means, level) - grid) / step
-        found = left.sign() * (left.abs() + 1 - _ROUNDED_UP).floor()
+        found = left.sign() * (left.abs() + 1 - _ROUNDED_UP).floor().clamp(max=LARGEST_INTEGER)
         numbers.append(found.flatten())
         grid = grid + found * step
     payload = bytes([byte]) + encode_integers(torch.cat(numbers).long().numpy(), _LIKELY)
     grid = _turned_back(grid)
-    if not _saved(missing, grid) > price * (8 * len(payload) + _CHUNK_BITS):
+    seen = add_coarse(painted.clone(), grid)
+    saved = _squared_error(image, painted) - _squared_error(image, seen)
+    if not saved > price * (8 * len(payload) + _CHUNK_BITS):
         return None
     return Coarse(payload, grid)
 
@@ -120,7 +125,7 @@ def read_coarse(payload: bytes, channels: int, sites: tuple[int, int]) -> Float6
     grid = torch.zeros(channels, *sizes[0], dtype=torch.float64)
     parts, steps = torch.split(whole, counts), _steps(payload[0], len(sizes))
     for level, part, step in zip(sizes, parts, steps, strict=True):
-        grid = interpolated(grid, level) + part.view(channels, *level) * step
+        grid = interpolated(grid, *level) + part.view(channels, *level) * step
     return _turned_back(grid)
 
 
@@ -130,20 +135,20 @@ def add_coarse(
     """Add a coarse residual.
 
     Args:
-        painted: what the decoder's network made of the sites.
+        painted: what the decoder's network made of the sites; it is changed.
         grid: levels to add.
 
     Returns:
-        What a reader sees.
+        The same tensor: what a reader sees.
     """
-    added = torch.empty_like(painted)
     height, width = painted.shape[1:]
-    down, across = cubic_weights(grid.shape[1], height), cubic_weights(grid.shape[2], width).T
-    for top in range(0, height, _ROWS_AT_ONCE):
-        rows = slice(top, top + _ROWS_AT_ONCE)
-        levels = painted[:, rows].double() + down[rows] @ grid @ across
-        added[:, rows] = levels.round().clamp(0, 255).to(torch.uint8)
-    return added
+    down = interpolated(grid, height, grid.shape[2])
+    step = max(1, _PIXELS_AT_ONCE // width)
+    for top in range(0, height, step):
+        part = painted[:, top : top + step]
+        added = part.double() + interpolated(down[:, top : top + step], part.shape[1], width)
+        part.copy_(added.round().clamp(0, 255))
+    return painted
 
 
 def without_coarse(
@@ -158,7 +163,7 @@ def without_coarse(
     Returns:
         The rest; where it would leave 0 to 255, the nearest of these.
     """
-    return add_coarse(image, -grid)
+    return add_coarse(image.clone(), -grid)
 
 
 def _sizes(sites: tuple[int, int]) -> list[tuple[int, int]]:
@@ -186,19 +191,12 @@ def _steps(byte: int, count: int) -> list[float]:
 def _meant(missing: Float32[Tensor, "c H W"], size: tuple[int, int]) -> Float64[Tensor, "c h w"]:
     """Find the points through which curves have the means of the cells, nearly."""
     means = _turned(_means(missing, size).double())
-    down, across = (
-        F.adaptive_avg_pool1d(cubic_weights(points, places).T, points).T
-        for points, places in zip(size, missing.shape[1:], strict=True)
-    )
-    return 2 * means - down @ means @ across.T
+    curves = interpolated(means, *(_POINTS_PER_CELL * side for side in size))
+    return 2 * means - F.avg_pool2d(curves, _POINTS_PER_CELL)
 
 
-def _saved(missing: Float32[Tensor, "c H W"], grid: Float64[Tensor, "c h w"]) -> float:
-    """Tell how much squared error a grid takes away, without an image of it."""
-    sides = zip(grid.shape[1:], missing.shape[1:], strict=True)
-    down, across = (cubic_weights(points, places) for points, places in sides)
-    along = (down.T.float() @ missing @ across.float()).double()
-    return float((grid * (2 * along - down.T @ down @ grid @ across.T @ across)).sum())
+def _squared_error(image: UInt8[Tensor, "c H W"], other: UInt8[Tensor, "c H W"]) -> float:
+    return float((image.float() - other.float()).square().sum(dtype=torch.float64))
 
 
 def _means(planes: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from loopyvq.codec import Codec, Target
+from loopyvq.codec import writer as writer_module
 from loopyvq.coding import read_container, write_container
 from loopyvq.errors import ConfigError
 from tests.codec.conftest import make_image, make_tables, make_tokenizer
@@ -21,21 +22,23 @@ def test_a_writer_writes_what_compress_writes(codec, image):
     )
 
 
-def test_looking_again_gives_better_images_for_their_bytes():
+def test_looking_again_gives_better_images_for_their_bytes(monkeypatch):
+    # Aims alone; what is said over wide areas is another test's.
+    monkeypatch.setattr(writer_module, "fit_coarse", lambda *_: None)
     tokenizer = make_tokenizer(linear_path=True)
     codec = Codec(tokenizer, make_tables(tokenizer))
     image = make_image(96, 112)
-    # The one without a look gets nearly as many bytes by its smaller threshold.
     files = [
-        codec.compress(image, threshold, stop="in_context", bound=False, tune="psnr", effort=effort)
-        for effort, threshold in ((0, 0.05), (1, 0.3))
+        codec.compress(image, 0.3, stop="in_context", bound=False, tune="psnr", effort=effort)
+        for effort in (0, 1)
     ]
     assert codec.compress(image, 0.3, stop="in_context", bound=False, tune="psnr") == files[1]
     assert (
         codec.writer(image, tune="psnr", effort=1).write(0.3, "in_context", False).data == files[1]
     )
     errors = [float((codec.decompress(data).double() - image).square().mean()) for data in files]
-    assert errors[1] < 0.7 * errors[0]
+    # A tenth more bytes would be worth more than this.
+    assert errors[1] < 0.95 * errors[0]
     assert len(files[1]) < 1.1 * len(files[0])
 
 
