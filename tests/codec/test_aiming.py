@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from loopyvq.codec import aiming
 from loopyvq.codec.aiming import aim_again
-from loopyvq.codec.tiles import latents_in_tiles
+from loopyvq.codec.tiles import latents_in_tiles, paint_in_tiles
 from loopyvq.codec.weighing import Aim
 from loopyvq.data import to_float
 from loopyvq.losses import ms_ssim, scale_weights_for
@@ -171,3 +172,17 @@ def test_borders_weigh_nearly_as_much_as_the_inside(tokenizer):
         weights = np.log(aim.importance)
         found.append(weights[~inside].mean() - weights[inside].mean())
     assert np.exp(np.mean(found)) > 0.6  # 0.28 if only windows within the image count
+
+
+def test_entries_that_hardly_show_weigh_less_where_what_is_common_is_said_apart(
+    tokenizer, chosen, monkeypatch
+):
+    image, latents, z_q, lengths = chosen
+    shown = torch.tensor([1.0, 0.1, 1.2, 0.9])
+    monkeypatch.setattr(aiming, "_answers", lambda *_: (torch.tensor(1.0), shown))
+    painted = paint_in_tiles(tokenizer, z_q, lengths, 0.5, tuple(image.shape[1:]))
+    tell = tokenizer, image, Aim(latents), z_q, lengths, 0.5
+    for tune, least in (("psnr", 0.3), ("balanced", 0.45), ("ms_ssim", 0.6)):
+        whole, rest = (aim_again(*tell, tune, rest_of=other) for other in (None, painted))
+        assert whole.metric.tolist() == pytest.approx([1.0, 0.6, 1.0, 0.9])
+        assert rest.metric.tolist() == pytest.approx([1.0, least, 1.0, 0.9])
