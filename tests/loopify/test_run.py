@@ -33,6 +33,7 @@ def test_a_model_in_a_file_becomes_one_in_a_folder(model, photos, tmp_path):
     assert torch.equal(looped.encode(noise(2)).codes[..., :1], old.codes)
 
 
+@pytest.mark.slow
 def test_the_seed_decides(model, photos, tmp_path):
     test = open_image_set(photos)
     found = [

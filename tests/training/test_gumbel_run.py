@@ -36,6 +36,7 @@ def test_the_temperature_falls_with_the_steps_of_a_run(photos, tmp_path):
     assert any(line.get("codebook_loss", 0) > 0 for line in measured)
 
 
+@pytest.mark.slow
 def test_a_temperature_that_differs_trains_to_another_model(photos, tmp_path):
     weights = []
     for name, words in (("a", []), ("b", []), ("c", ["--taming.gumbel.decay_steps", "3"])):

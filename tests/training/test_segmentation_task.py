@@ -89,6 +89,7 @@ def test_a_whole_training_leaves_a_tokenizer_of_label_maps(maps, tmp_path, archi
         train_segmentation(config, maps, tmp_path / "run", quiet=True)
 
 
+@pytest.mark.slow
 def test_it_learns(maps, tmp_path):
     config = tiny_segmentation(
         *("--run.steps", "120", "--optim.learning_rate", "1e-2", "--run.validate_every", "120"),

@@ -47,6 +47,7 @@ def test_each_weight_adds_its_term(weight):
     assert more > plain
 
 
+@pytest.mark.slow
 def test_the_scale_term_holds_the_scale():
     energies = {}
     for weight in ("0.0", "1.0"):
