@@ -135,7 +135,9 @@ class ImageWriter:
         """
         where = z_q.cpu(), lengths.cpu(), threshold
         seen = self._painted(self._seen, *where)
-        coarse = self._coarse(self._seen, seen, where[0], price or price_of_bit(threshold))
+        if price is None:
+            price = price_of_bit(threshold)
+        coarse = self._coarse(self._seen, seen, where[0], price)
         if coarse is None:
             return aim_again(self._tokenizer, self._seen, self.aim, *where, self._tune)
         rest = without_coarse(self._seen, coarse.grid)
@@ -155,7 +157,9 @@ class ImageWriter:
             What a file should add, or None where that would not pay.
         """
         seen = self._painted(self._pixels, z_q.cpu(), lengths.cpu(), threshold)
-        return self._coarse(self._pixels, seen, z_q.cpu(), price or price_of_bit(threshold))
+        if price is None:
+            price = price_of_bit(threshold)
+        return self._coarse(self._pixels, seen, z_q.cpu(), price)
 
     def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:
         """Search for the file that meets a target.
