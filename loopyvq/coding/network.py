@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int, Int8, Int16, Int32
 
-from loopyvq.coding.surroundings import LARGEST_FEATURE
+from loopyvq.coding.features import LARGEST_FEATURE
 
 __all__ = ["LARGEST_ACTIVATION", "LARGEST_BIAS", "LARGEST_SHIFT", "MOST_INPUTS", "Layer", "Network"]
 

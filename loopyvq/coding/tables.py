@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int16, Shaped, UInt16
 
+from loopyvq.coding.features import num_features
 from loopyvq.coding.network import LARGEST_BIAS, LARGEST_SHIFT, MOST_INPUTS, Layer, Network
-from loopyvq.coding.surroundings import num_features
 
 __all__ = ["NUM_TABLE_ROWS", "Tables", "table_row"]
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Int16, Integer
 
+from loopyvq.coding.features import FEATURE_UNIT
 from loopyvq.coding.frequencies import SCORE_UNIT
 from loopyvq.coding.network import LARGEST_ACTIVATION, LARGEST_BIAS, LARGEST_SHIFT, Layer, Network
-from loopyvq.coding.surroundings import FEATURE_UNIT
 
 __all__ = ["fit_network"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from loopyvq.coding import CodedTokens, Tables
-from loopyvq.coding.surroundings import num_features
+from loopyvq.coding.features import num_features
 from loopyvq.coding.turns import CONTINUE, PAD
 
 

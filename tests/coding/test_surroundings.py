@@ -1,7 +1,8 @@
 import numpy as np
 
+from loopyvq.coding.features import num_features
 from loopyvq.coding.order import Batch
-from loopyvq.coding.surroundings import Surroundings, num_features
+from loopyvq.coding.surroundings import Surroundings
 
 CODEBOOK = np.array([[1024, -2048], [512, 0]], np.int16)
 GAINS = np.array([256, 128], np.int16)
