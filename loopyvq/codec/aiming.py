@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from loopyvq.codec.importance import TUNES, contrast_weights, importance_as_shown
+from loopyvq.codec.stakes import Aim
 from loopyvq.codec.tiles import TILE_SITES, decoder_reach, paint_in_tiles, tiles
-from loopyvq.codec.weighing import Aim
 from loopyvq.data import to_float
 from loopyvq.models import Tokenizer
 from loopyvq.ops.similarity import WINDOW_SIZE, scale_weights_for, similarity_and_contrast

@@ -16,7 +16,8 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from loopyvq.codec.escape import distances, escape
-from loopyvq.codec.weighing import Aim, price_of_bit, weighed_tokens
+from loopyvq.codec.stakes import Aim, price_of_bit
+from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.coding.header import BOUND_STEPS_PER_OCTAVE
 from loopyvq.errors import CheckpointError, ConfigError
@@ -87,6 +88,7 @@ def bounded_tokens(
     min_length: int | None = None,
     tables: Tables | None = None,
     aim: Aim | None = None,
+    ways: int = 1,
 ) -> Bounded:
     """Encode latents.
 
@@ -104,6 +106,7 @@ def bounded_tokens(
         tables: those that the tokens will be coded with; only ``in_context`` needs them.
         aim: where ``in_context`` leads; by default to the latents, all errors alike. What is
             promised and measured is about the latents.
+        ways: how many ways ``in_context`` follows at every site, see `weighed_tokens`.
 
     Returns:
         The tokens, and the latents as a reader gets them.
@@ -122,7 +125,7 @@ def bounded_tokens(
     with _stopping_by(quantizer, stop, min_length):
         tokens = quantizer.encode(z_e, limit)
     if stop == "in_context":
-        tokens = _weigh(quantizer, z_e, price_of_bit(limit), tokens, min_length, tables, aim)
+        tokens = _weigh(quantizer, z_e, price_of_bit(limit), tokens, min_length, tables, aim, ways)
     decoded = _decode(quantizer, tokens)
     meant = latents.cpu().numpy().reshape(-1, shape[-1])
     if not bound:
@@ -161,6 +164,7 @@ def _weigh(
     min_length: int | None,
     tables: Tables | None,
     aim: Aim | None,
+    ways: int,
 ) -> Tokens:
     """Choose anew what another rule has chosen, by what it costs in context."""
     if tables is None:
@@ -169,7 +173,9 @@ def _weigh(
             "and code in mode context"
         )
     least = min_length or 0
-    return weighed_tokens(quantizer, z_e, tables, start, price, min_length=least, aim=aim)
+    return weighed_tokens(
+        quantizer, z_e, tables, start, price, min_length=least, aim=aim, ways=ways
+    )
 
 
 def _steps_above(worst: float, threshold: float) -> int | None:

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from loopyvq.codec.bound import Bounded, bounded_tokens
-from loopyvq.codec.weighing import Aim
+from loopyvq.codec.stakes import Aim
 from loopyvq.coding import Tables
 from loopyvq.quantize import LoopQuantizer
 
@@ -29,6 +29,7 @@ def looked_tokens(
     min_length: int | None = None,
     tables: Tables | None = None,
     aim: Aim | None = None,
+    ways: int = 1,
 ) -> Bounded:
     """Choose tokens by what they cost in context, without a bound.
 
@@ -41,6 +42,7 @@ def looked_tokens(
         min_length: as of `bounded_tokens`, like all that follows.
         tables: those that the tokens will be coded with.
         aim: where tokens lead without a look.
+        ways: how many ways the last choice follows at every site.
 
     Returns:
         The tokens, and the latents as a reader gets them.
@@ -52,8 +54,9 @@ def looked_tokens(
     tell = False, min_length, tables
     # A first look needs no more than tokens of about the right number.
     first = "rate_distortion" if looks else "in_context"
-    found = bounded_tokens(quantizer, latents, threshold, first, *tell, aim)
-    for _ in range(looks):
+    found = bounded_tokens(quantizer, latents, threshold, first, *tell, aim, 1 if looks else ways)
+    for rest in reversed(range(looks)):
         aim = look(torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold)
-        found = bounded_tokens(quantizer, latents, threshold, "in_context", *tell, aim)
+        last = 1 if rest else ways
+        found = bounded_tokens(quantizer, latents, threshold, "in_context", *tell, aim, last)
     return found

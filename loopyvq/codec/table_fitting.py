@@ -13,8 +13,9 @@ from torch import Tensor
 
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.importance import TUNES, site_importance
+from loopyvq.codec.stakes import Aim
 from loopyvq.codec.tiles import latents_in_tiles
-from loopyvq.codec.weighing import Aim, weighed_tokens
+from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.coding import CodedTokens, Tables, fit_tables
 from loopyvq.coding.fit import NARROW
 from loopyvq.errors import DataError

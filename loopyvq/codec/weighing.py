@@ -6,55 +6,23 @@ for each of its bits, and the bits are those of the fitted tables at this site, 
 chosen before. The decoder reads the result like any other tokens.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from loopyvq.coding import Tables
+from loopyvq.codec.searching import searched
+from loopyvq.codec.stakes import BITS_OF_GOING_ON, Aim, stakes_of
+from loopyvq.coding import CodedTokens, Tables
 from loopyvq.coding.in_context import NetworkModel
 from loopyvq.coding.range_coder import TOTAL
-from loopyvq.coding.turns import CONTINUE, PAD, stop_share_of
+from loopyvq.coding.turns import CONTINUE, PAD, share_at
 from loopyvq.quantize import LoopQuantizer
 from loopyvq.tokens import Tokens
 
-__all__ = ["Aim", "WeighingPort", "price_of_bit", "weighed_tokens"]
+__all__ = ["WeighingPort", "weighed_tokens"]
 
-# Price of a bit as a share of the squared threshold: a token of about nine bits costs the whole.
-_SHARE_OF_SQUARE = 0.1
-
-# A site that goes on will pay for a stop, or for another code, in its next turn.
-_BITS_OF_GOING_ON = 1.0
 _BITS_OF_CERTAINTY = TOTAL.bit_length() - 1
-
-
-class Aim(NamedTuple):
-    """Where tokens shall lead, and what an error costs.
-
-    Attributes:
-        latents: what to come close to.
-        metric: how much a squared error of each entry weighs, above 0; None: all alike.
-        importance: how much a squared error at each site weighs, above 0; None: all alike.
-    """
-
-    latents: Float[Tensor, "h w d"]
-    metric: Float[np.ndarray, " d"] | None = None
-    importance: Float[np.ndarray, "h w"] | None = None
-
-
-def price_of_bit(threshold: float) -> float:
-    """Tell how much squared error a bit must save at a threshold.
-
-    Args:
-        threshold: in units of ``sigma``.
-
-    Returns:
-        The price, in units of ``sigma`` squared.
-    """
-    return _SHARE_OF_SQUARE * threshold**2
 
 
 class WeighingPort:
@@ -99,10 +67,10 @@ class WeighingPort:
         energy = left**2 @ self._metric
         # All in 32-bit floats, which are faster: a near-tie may go either way and costs the same.
         cost = np.log2(frequencies.astype(np.float32))
-        cost -= _BITS_OF_CERTAINTY + _BITS_OF_GOING_ON
+        cost -= _BITS_OF_CERTAINTY + BITS_OF_GOING_ON
         cost *= -price
         if self._may_stop:
-            cost[:, size + 1] += energy * (1 - self._keeps) - price[:, 0] * _BITS_OF_GOING_ON
+            cost[:, size + 1] += energy * (1 - self._keeps) - price[:, 0] * BITS_OF_GOING_ON
         else:
             cost[:, size + 1] = np.inf
         # What all symbols have in common, the energy that is left, is left out.
@@ -139,6 +107,7 @@ def weighed_tokens(
     may_stop: bool = True,
     min_length: int = 0,
     aim: Aim | None = None,
+    ways: int = 1,
 ) -> Tokens:
     """Choose the tokens of an image in the context in which they will be coded.
 
@@ -156,6 +125,8 @@ def weighed_tokens(
             longest site.
         min_length: tokens that every site gets at least.
         aim: where they shall lead; by default to the latents, all errors alike.
+        ways: how many ways from code to code are followed at every site in a second choice, that
+            knows all neighbours, see `searched`; 1: there is none.
 
     Returns:
         The tokens, where ``start`` is.
@@ -164,44 +135,28 @@ def weighed_tokens(
         Chou, Lookabaugh and Gray, "Entropy-constrained vector quantization", 1989,
         https://doi.org/10.1109/29.17498
     """
-    goal, metric, importance = aim or Aim(latents)
-    left = (goal.double().cpu() / float(quantizer.sigma)).numpy().copy()
-    codebooks = quantizer.codebooks().double().cpu().numpy()
-    lengths_before = start.lengths.cpu().numpy()
+    stakes = stakes_of(quantizer, latents, start, price, may_stop, min_length, aim)
+    lengths_before, left = start.lengths.cpu().numpy(), stakes.vectors.copy()
     model = NetworkModel(tables, left.shape[:2], neighbours=True)
     codes = np.full((*left.shape[:2], quantizer.max_depth), PAD, np.int64)
     lengths = np.zeros(left.shape[:2], np.int64)
-    depth = quantizer.max_depth if may_stop else int(lengths_before.max(initial=0))
-    prices = price / (np.ones(left.shape[:2]) if importance is None else importance)
-    keeps = [1.0] * depth if may_stop else _keeps(quantizer, latents, start, depth)
     active = np.ones(left.shape[:2], np.bool_)
-    for turn in range(depth):
-        stops_here = may_stop and turn >= min_length
-        port = WeighingPort(left, codebooks[turn], prices, keeps[turn], stops_here, metric)
-        model.code_turn(port, active, turn, _share(lengths_before, turn) if stops_here else 0)
+    for turn in range(stakes.depth):
+        stops_here = stakes.may_stop_in(turn)
+        port = WeighingPort(
+            left, stakes.codebooks[turn], stakes.prices, stakes.keeps[turn], stops_here,
+            stakes.metric,
+        )  # fmt: skip
+        share = share_at(lengths_before, turn) if stops_here else 0
+        model.code_turn(port, active, turn, share)
         active = active & (port.plane != port.stop)
         symbols = np.where(port.plane == quantizer.codebook_size, CONTINUE, port.plane)
         codes[..., turn] = np.where(active, symbols, PAD)
         lengths[active] = turn + 1
         if not active.any():
             break
+    found = CodedTokens(codes, lengths)
+    if ways > 1:
+        found = searched(found, stakes, tables, ways)
     device = start.lengths.device
-    return Tokens(torch.from_numpy(codes).to(device), torch.from_numpy(lengths).to(device))
-
-
-def _share(lengths: Int[np.ndarray, "h w"], turn: int) -> int:
-    """Tell which share of the sites that are still going stopped in a turn, below all of them."""
-    going = lengths >= turn
-    return min(stop_share_of(np.where(lengths == turn, 1, 0), going, 1), 254) if going.any() else 0
-
-
-def _keeps(
-    quantizer: LoopQuantizer, latents: Float[Tensor, "h w d"], start: Tokens, depth: int
-) -> Sequence[float]:
-    """Measure what the turns after each turn leave of the squared error, on average."""
-    meant = latents.cpu().double()
-    errors = [
-        float((meant - quantizer.decode(start.prefix(turn)).cpu().double()).square().mean())
-        for turn in range(1, depth + 1)
-    ]
-    return [errors[-1] / max(error, 1e-300) for error in errors]
+    return Tokens(*(torch.from_numpy(part).to(device) for part in found))

@@ -15,9 +15,10 @@ from loopyvq.codec.painting import paint
 from loopyvq.codec.pixels import with_channels
 from loopyvq.codec.quality import measure_quality
 from loopyvq.codec.rate_control import Target, search
+from loopyvq.codec.searching import USUAL_WAYS
 from loopyvq.codec.sites import chunks_of
+from loopyvq.codec.stakes import Aim, price_of_bit
 from loopyvq.codec.tiles import latents_in_tiles
-from loopyvq.codec.weighing import Aim, price_of_bit
 from loopyvq.coding import Header, Tables, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer
@@ -106,7 +107,8 @@ class ImageWriter:
         tell = min_length, tables, self.aim
         coarse = None
         if stop == "in_context" and not bound:
-            found = looked_tokens(*asked, self.aim_from, self._effort, *tell)
+            ways = USUAL_WAYS if self._effort else 1
+            found = looked_tokens(*asked, self.aim_from, self._effort, *tell, ways)
             if self._effort:
                 coarse = self.coarse_of(
                     torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold

@@ -23,6 +23,7 @@ __all__ = [
     "encode_turns",
     "measure_turns",
     "plane_of_turn",
+    "share_at",
     "stop_share_of",
 ]
 
@@ -190,3 +191,18 @@ def stop_share_of(plane: Int[np.ndarray, "h w"], active: Bool[np.ndarray, "h w"]
     if stops in (0, count):
         return 0 if stops < count else _ALL
     return min(max((2 * _ALL * stops + count) // (2 * count), 1), _ALL - 1)
+
+
+def share_at(lengths: Int[np.ndarray, "h w"], turn: int) -> int:
+    """Tell which share of the sites that are still going stops in a turn, below all of them.
+
+    Args:
+        lengths: of all sites.
+        turn: 0 or more.
+
+    Returns:
+        The share, as of `stop_share_of`; 0 where no site goes on so long.
+    """
+    going = lengths >= turn
+    stops = np.where(lengths == turn, 1, 0)
+    return min(stop_share_of(stops, going, 1), _ALL - 1) if going.any() else 0

@@ -11,6 +11,7 @@ from torch import Tensor
 from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.looking import USUAL_EFFORT
+from loopyvq.codec.searching import USUAL_WAYS
 from loopyvq.codec.token_pieces import payloads_of
 from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.codec.writer import ImageWriter
@@ -94,11 +95,12 @@ def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tu
         error = (latents - quantizer.decode(start)) / quantizer.sigma
         price = _BIT_PRICE * float(error.square().sum(dim=-1).mean())
         cue, found, aim = _cue(quantizer, turns), start, writer.aim
-        for _ in range(max(effort, 1)):
+        for rest in reversed(range(max(effort, 1))):
             if effort:
                 aim = writer.aim_from(quantizer.decode(found), found.lengths, cue, price)
+            ways = USUAL_WAYS if effort and not rest else 1
             found = weighed_tokens(
-                quantizer, latents, tables, start, price, may_stop=False, aim=aim
+                quantizer, latents, tables, start, price, may_stop=False, aim=aim, ways=ways
             )
         payloads = payloads_of(found, quantizer.codebook_size, "context", tables)
         chunks = [Chunk("tokens", payload) for payload in payloads]

@@ -12,7 +12,8 @@ from torch import Tensor
 from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.importance import site_importance
 from loopyvq.codec.looking import looked_tokens
-from loopyvq.codec.weighing import Aim, price_of_bit, weighed_tokens
+from loopyvq.codec.stakes import Aim, price_of_bit
+from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.coding import Tables
 from loopyvq.conditions import Condition
 from loopyvq.data import to_uint8

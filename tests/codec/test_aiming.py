@@ -4,8 +4,8 @@ import torch
 
 from loopyvq.codec import aiming
 from loopyvq.codec.aiming import aim_again
+from loopyvq.codec.stakes import Aim
 from loopyvq.codec.tiles import latents_in_tiles, paint_in_tiles
-from loopyvq.codec.weighing import Aim
 from loopyvq.data import to_float
 from loopyvq.losses import ms_ssim, scale_weights_for
 from tests.codec.conftest import make_image, make_tokenizer

@@ -3,8 +3,8 @@ import torch
 
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.looking import looked_tokens
+from loopyvq.codec.stakes import Aim
 from loopyvq.codec.tiles import latents_in_tiles
-from loopyvq.codec.weighing import Aim
 from tests.codec.conftest import make_image, make_tables, make_tokenizer
 
 

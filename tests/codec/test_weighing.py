@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from loopyvq.codec.bound import bounded_tokens
+from loopyvq.codec.stakes import Aim
 from loopyvq.codec.tiles import latents_in_tiles
-from loopyvq.codec.weighing import Aim, WeighingPort, weighed_tokens
+from loopyvq.codec.weighing import WeighingPort, weighed_tokens
 from loopyvq.coding import CodedTokens, fit_tables, ideal_bits
 from loopyvq.coding.range_coder import TOTAL
 from loopyvq.errors import ConfigError
