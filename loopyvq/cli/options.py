@@ -89,7 +89,8 @@ def add_effort(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar="N",
         help="with --stop in_context and no bound: look N times at the image as a reader will see "
-        "it, and choose its tokens anew: more time and fewer bytes (default: 1)",
+        "it, and choose its tokens anew, at last along several ways at every site: more time and "
+        "fewer bytes (default: 1)",
     )
 
 

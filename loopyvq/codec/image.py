@@ -142,8 +142,8 @@ class Codec:
             tune: what errors are weighed for, one of `loopyvq.codec.importance.TUNES`; by default
                 ``balanced``. Only ``in_context`` weighs.
             effort: how often the image is looked at as a reader will see it, and its tokens chosen
-                anew: more time and fewer bytes; by default once. Only ``in_context`` without a
-                bound looks.
+                anew, at last along several ways at every site: more time and fewer bytes; by
+                default once. Only ``in_context`` without a bound looks.
 
         Returns:
             The bytes.

@@ -51,8 +51,9 @@ class ImageWriter:
         pixels: 8-bit, grey or with the model's channels.
         mode: how tokens are coded.
         tune: what errors are weighed for, see `site_importance`.
-        effort: how often tokens are looked at as a reader will see them, and chosen anew, where
-            they are chosen in context and nothing is promised of each; 0 or more.
+        effort: how often tokens are looked at as a reader will see them, and chosen anew, at last
+            along several ways at every site, where they are chosen in context and nothing is
+            promised of each; 0 or more.
 
     Raises:
         ConfigError: the image has other channels, ``tune`` is none of the known, or ``effort`` is
