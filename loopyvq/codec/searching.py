@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, Int16, Int64, Integer
+from jaxtyping import Bool, Float32, Int, Int16, Int32, Int64, Integer
 from torch import Tensor
-from torch.nn import functional as F
 
 from loopyvq.codec.stakes import BITS_OF_GOING_ON, Stakes
+from loopyvq.codec.turn_costs import TurnCosts, as_floats
 from loopyvq.coding import CodedTokens, Tables
 from loopyvq.coding.features import (
     LATEST,
@@ -23,9 +23,7 @@ from loopyvq.coding.features import (
     facts_of,
     features_of,
 )
-from loopyvq.coding.frequencies import SCORE_UNIT
 from loopyvq.coding.hindsight import Hindsight
-from loopyvq.coding.network import LARGEST_ACTIVATION, Network
 from loopyvq.coding.order import NUM_PHASES, batches_of
 from loopyvq.coding.turns import CONTINUE, PAD, share_at
 
@@ -41,17 +39,13 @@ _HEAD_START = 3.0
 # A way is given up where it would lose even if so many bits more took its whole error away, and
 # the best one had to pay so many to end.
 _MOST_SAVED, _BITS_TO_END = 12.0, 1.0
-_FAST_WIDTH = 16
 # Sites that are chosen at once.
 _BATCH_SIZE = 512
 
 
 @torch.no_grad()
 def searched(
-    tokens: CodedTokens,
-    stakes: Stakes,
-    tables: Tables,
-    ways: int = USUAL_WAYS,
+    tokens: CodedTokens, stakes: Stakes, tables: Tables, ways: int = USUAL_WAYS
 ) -> CodedTokens:
     """Choose the tokens of all sites anew, one after another.
 
@@ -68,8 +62,9 @@ def searched(
         The tokens.
 
     References:
-        Martinez, Hoos and Little, "Stacked quantizers for compositional vector compression", 2014,
-        https://arxiv.org/abs/1411.2173, for following several ways through residual codes
+        Liu, Lu and Deng, "Improved residual vector quantization for high-dimensional approximate
+        nearest neighbor search", 2015, https://arxiv.org/abs/1509.05195, which follows several ways
+        by their errors alone
     """
     codes, lengths = tokens.codes.copy(), tokens.lengths.copy()
     turns = min(int(lengths.max()) + _MORE_TURNS, stakes.depth)
@@ -95,7 +90,7 @@ class _Ways(NamedTuple):
     spent: Float32[Tensor, "n b"]
     left: Float32[Tensor, "n b d"]
     sums: Int64[Tensor, "n b e"]
-    path: Int16[Tensor, "n b t"]
+    path: Int32[Tensor, "n b t"]
 
     def of(self, sites: Bool[Tensor, " n"]) -> "_Ways":
         """Keep those of some sites."""
@@ -112,70 +107,8 @@ class _Ends(NamedTuple):
     """
 
     cost: Float32[Tensor, " n"]
-    path: Int16[Tensor, "n t"]
+    path: Int32[Tensor, "n t"]
     length: Int64[Tensor, " n"]
-
-
-class _Turn:
-    """One turn of the search: its codes, and what its symbols cost in which context.
-
-    Args:
-        network: of the turn.
-        codes: of the turn.
-        metric: how much a squared error of each entry weighs.
-        keeps: share of a squared error that later turns leave of it.
-        num_around: how many of the features are the neighbours'.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        codes: Float[np.ndarray, "k d"],
-        metric: Float[np.ndarray, " d"],
-        keeps: float,
-        num_around: int,
-    ) -> None:
-        (first, bias), (self._second, self._second_bias), (last, last_bias) = (
-            _in_floats(layer.weights, layer.bias, layer.shift) for layer in network
-        )
-        self._around, self._own, self._bias = first[:num_around], first[num_around:], bias
-        nats, num_symbols = np.log(2) / SCORE_UNIT, last.shape[1]
-        # Symbols that never come fill up to a width that matrix products are fast for.
-        self._filled = -num_symbols % _FAST_WIDTH
-        self._last = F.pad(last * nats, (0, self._filled))
-        self._last_bias = F.pad(last_bias * nats, (0, self._filled), value=-torch.inf)
-        # Neither a dummy nor a stop adds anything, and after a stop no turn follows.
-        self.codes = F.pad(_tensor(codes), (0, 0, 0, 2 + self._filled))
-        self.metric, self.keeps = _tensor(metric), keeps
-        self._products = (-2 * keeps * (self.codes * self.metric).T).contiguous()
-        self._norms = keeps * (self.codes**2 @ self.metric)
-        self._norms[num_symbols - 1] = torch.inf
-
-    def hear(self, around: Int16[np.ndarray, "n a"]) -> Float32[Tensor, "n h"]:
-        """Take in what all ways of a site have in common: its neighbours."""
-        return torch.addmm(self._bias, _tensor(around), self._around)
-
-    def nats(
-        self, heard: Float32[Tensor, "m h"], own: Int16[np.ndarray, "m f"]
-    ) -> Float32[Tensor, "m s"]:
-        """Tell what each symbol costs, in nats; infinite for what fills up."""
-        hidden = torch.addmm(heard, _tensor(own), self._own).clamp_(0, LARGEST_ACTIVATION)
-        hidden = torch.addmm(self._second_bias, hidden, self._second)
-        scores = torch.addmm(self._last_bias, hidden.clamp_(0, LARGEST_ACTIVATION), self._last)
-        return torch.logsumexp(scores, dim=1, keepdim=True) - scores
-
-    def correct(self, ratio: Float32[Tensor, " s"]) -> None:
-        """Multiply each symbol's weight, as the coder does after it has seen some of the image."""
-        self._last_bias += F.pad(ratio.log(), (0, self._filled))
-
-    def energy(self, left: Float32[Tensor, "*m d"]) -> Float32[Tensor, "*m"]:
-        """Weigh the squared error of stopping here."""
-        return left.square() @ self.metric
-
-    def errors(self, left: Float32[Tensor, "m d"]) -> Float32[Tensor, "m s"]:
-        """Weigh the squared error that is expected after each symbol but a stop."""
-        errors = torch.addmm(self._norms, left, self._products)
-        return errors.add_(self.keeps * self.energy(left).unsqueeze(1))
 
 
 class _Search:
@@ -210,7 +143,7 @@ class _Search:
         ]
         num_around = len(NEIGHBOURS) * (tables.codebook.shape[1] + NUM_FACTS)
         self._turns = [
-            _Turn(
+            TurnCosts(
                 tables.networks[turn],
                 stakes.codebooks[turn],
                 stakes.metric,
@@ -255,16 +188,16 @@ class _Search:
         num_sites, num_turns = len(rows), self.codes.shape[2]
         ways = _Ways(
             torch.zeros(num_sites, 1),
-            _tensor(self._stakes.vectors[rows, columns]).unsqueeze(1),
+            as_floats(self._stakes.vectors[rows, columns]).unsqueeze(1),
             torch.zeros(num_sites, 1, self._adds.shape[1], dtype=torch.int64),
-            torch.full((num_sites, 1, num_turns), self._size, dtype=torch.int16),
+            torch.full((num_sites, 1, num_turns), self._size, dtype=torch.int32),
         )
         ends = _Ends(
             torch.full((num_sites,), torch.inf),
-            torch.zeros(num_sites, num_turns, dtype=torch.int16),
+            torch.zeros(num_sites, num_turns, dtype=torch.int32),
             torch.zeros(num_sites, dtype=torch.int64),
         )
-        prices = _tensor(self._stakes.prices[rows, columns])
+        prices = as_floats(self._stakes.prices[rows, columns])
         sites = torch.arange(num_sites)
         for turn in range(num_turns):
             where = rows[sites.numpy()], columns[sites.numpy()]
@@ -306,25 +239,26 @@ class _Search:
         costs = model.errors(left).add_(bits).add_(price * BITS_OF_GOING_ON)
         num_best = min(self._ways, self._size + 1)
         costs, symbols = costs.topk(num_best, largest=False, sorted=False)
-        places = torch.full((num_sites, num_ways * num_best), -1)
-        places.view(num_sites, num_ways, num_best)[row, way] = torch.arange(costs.numel()).view_as(
-            costs
-        )
-        every = torch.cat([costs.flatten(), torch.full((1,), torch.inf)])[places]
+        every = torch.full((num_sites, num_ways, num_best), torch.inf)
+        every[row, way] = costs
+        every = every.flatten(1)
         best, index = every.topk(min(self._ways, every.shape[1]), largest=False)
-        place = places.gather(1, index)
-        parent, symbol = index // num_best, symbols.flatten()[place]
-        spent = bits[place.clamp_min(0) // num_best, symbol]
+        each, parent = torch.arange(num_sites).unsqueeze(1), index // num_best
+        # Where there is no such way, that of another site stands in and is lost.
+        of_way = torch.zeros(num_sites, num_ways, dtype=torch.int64)
+        of_way[row, way] = torch.arange(len(row))
+        origin = of_way[each, parent]
+        symbol = symbols[origin, index % num_best]
+        spent = bits[origin, symbol]
         lost = best.isinf()
         if self._stakes.may_stop:
             lost |= best >= ends.cost[sites].unsqueeze(1)
             one_bit = prices.unsqueeze(1)
             least = spent + (best - spent).clamp_max(_MOST_SAVED * one_bit)
-            lost |= least >= best[:, :1] + _BITS_TO_END * one_bit
+            lost |= least > best[:, :1] + _BITS_TO_END * one_bit
         spent[lost] = torch.inf
-        each = torch.arange(num_sites).unsqueeze(1)
         path = ways.path[each, parent]
-        path[..., turn] = symbol.to(torch.int16)
+        path[..., turn] = symbol.to(torch.int32)
         added = torch.from_numpy(self._adds[symbol.numpy()] * self._gains[turn])
         return _Ways(
             spent,
@@ -361,7 +295,7 @@ def _end(
     ends: _Ends,
     sites: Int64[Tensor, " n"],
     costs: Float32[Tensor, "n b"],
-    paths: Int16[Tensor, "n b t"],
+    paths: Int32[Tensor, "n b t"],
     length: int,
 ) -> None:
     """Note where stopping now is cheaper than it ever was."""
@@ -370,13 +304,3 @@ def _end(
     where = sites[cheaper]
     ends.cost[where], ends.length[where] = cost[cheaper], length
     ends.path[where] = paths[cheaper, way[cheaper]]
-
-
-def _in_floats(
-    weights: np.ndarray, bias: np.ndarray, shift: int
-) -> tuple[Float32[Tensor, "in out"], Float32[Tensor, " out"]]:
-    return _tensor(weights.T * 2.0**-shift), _tensor(bias * 2.0**-shift)
-
-
-def _tensor(array: np.ndarray) -> Float32[Tensor, "..."]:
-    return torch.from_numpy(np.ascontiguousarray(array, np.float32))

@@ -104,6 +104,20 @@ def test_the_longest_sites_may_grow_a_little_and_all_may_shrink():
     assert first.lengths.tolist() == [[1, 3]]
 
 
+def test_free_bits_buy_the_least_error():
+    codes = np.array([[0.5, 0.1], [0.0, 0.4], [-0.3, 0.0], [0.1, -0.2]])
+    vector = np.array([0.33, 0.41])
+    found = searched(nothing_yet(1, 1), stakes([[vector]], codes, 0.0), even_tables(), 200)
+    taken = found.codes[0, 0, : found.lengths[0, 0]]
+    sums = codes[taken[taken != CONTINUE]].sum(axis=0)
+    rows = np.vstack([codes, np.zeros((1, 2))])
+    least = min(
+        ((vector - rows[list(path)].sum(axis=0)) ** 2).sum()
+        for path in product(range(5), repeat=DEPTH)
+    )
+    assert ((vector - sums) ** 2).sum() == pytest.approx(least, rel=1e-4)
+
+
 def test_lengths_that_are_asked_for_are_kept():
     codes = [[0.1, 0.0], [0.0, 0.1], [-1.0, 0.0], [0.0, -1.0]]
     vectors = np.zeros((5, 3, 2))
