@@ -124,8 +124,9 @@ def curve_texts(
     ]
     fixed = "".join(
         f" `{name}` is a model trained for fixed depths, with 1, 2, ... tokens at every site; with "
-        "*priced codes* they are chosen by what they cost in context, with a look and for squared "
-        "error, as `--stop in_context --tune psnr` does, or as `--tune ms_ssim`."
+        "*priced codes* they are chosen by what they cost in context, with a look, along several "
+        "ways at every site, and for squared error, as `--stop in_context --tune psnr` does, or as "
+        "`--tune ms_ssim`."
         for name, _ in options.against
     )
     return {
