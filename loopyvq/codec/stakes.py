@@ -15,6 +15,9 @@ __all__ = ["BITS_OF_GOING_ON", "Aim", "Stakes", "price_of_bit", "stakes_of"]
 # Price of a bit as a share of the squared threshold: a token of about nine bits costs the whole.
 _SHARE_OF_SQUARE = 0.1
 
+# Beyond what any error is worth, and what 32-bit floats hold many times.
+_LARGEST_PRICE = 1e30
+
 # A site that goes on will pay for a stop, or for another code, in its next turn.
 BITS_OF_GOING_ON = 1.0
 
@@ -91,13 +94,14 @@ def stakes_of(
         The stakes.
     """
     goal, metric, importance = aim or Aim(latents)
-    vectors = (goal.double().cpu() / float(quantizer.sigma)).numpy()
+    vectors = (goal.detach().double().cpu() / float(quantizer.sigma)).numpy()
+    importance = np.ones(vectors.shape[:2]) if importance is None else importance
     depth = quantizer.max_depth if may_stop else int(start.lengths.max())
     keeps = [1.0] * depth if may_stop else _keeps(quantizer, latents, start, depth)
     return Stakes(
         vectors,
-        quantizer.codebooks().double().cpu().numpy(),
-        price / (np.ones(vectors.shape[:2]) if importance is None else importance),
+        quantizer.codebooks().detach().double().cpu().numpy(),
+        np.minimum(price / importance, _LARGEST_PRICE),
         keeps,
         np.ones(vectors.shape[-1]) if metric is None else metric,
         may_stop,

@@ -1,6 +1,7 @@
 """What the symbols of a turn cost, nearly: the networks of contexts in 32-bit floats.
 
-Good enough to choose by, and several times as fast as the integers that the coder needs.
+Good enough to choose by, and several times as fast as the integers that the coder needs. What the
+coder rounds up to its least frequency, above some 20 bits, is dearer here.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ __all__ = ["TurnCosts", "as_floats"]
 # Matrices are filled up to a multiple of this width, for which their products are fast, with
 # symbols that never come.
 _FAST_WIDTH = 16
-_NEVER = -1e4
+_NEVER = -1e30
 
 
 class TurnCosts:
@@ -55,28 +56,28 @@ class TurnCosts:
         self._norms[num_symbols - 1 :] = torch.inf
 
     def hear(self, around: Int16[np.ndarray, "n a"]) -> Float32[Tensor, "n h"]:
-        """Take in what all ways of a site have in common: its neighbours."""
+        """Take in what all ways of a site have in common: what it sees of its neighbours."""
         return torch.addmm(self._bias, as_floats(around), self._around)
 
     def nats(
         self, heard: Float32[Tensor, "m h"], own: Int16[np.ndarray, "m f"]
-    ) -> Float32[Tensor, "m s"]:
-        """Tell what each symbol costs, in nats."""
+    ) -> Float32[Tensor, "m w"]:
+        """Tell what each symbol costs, in nats; behind the symbols stands what fills up."""
         hidden = torch.addmm(heard, as_floats(own), self._own).clamp_(0, LARGEST_ACTIVATION)
         hidden = torch.addmm(self._second_bias, hidden, self._second)
         scores = torch.addmm(self._last_bias, hidden.clamp_(0, LARGEST_ACTIVATION), self._last)
         return torch.logsumexp(scores, dim=1, keepdim=True) - scores
 
     def correct(self, ratio: Float32[Tensor, " s"]) -> None:
-        """Multiply each symbol's weight, as the coder does after it has seen some of the image."""
+        """Multiply each symbol's weight, as the coder does when it has seen all of the image."""
         self._last_bias += F.pad(ratio.log(), (0, self._filled))
 
     def energy(self, left: Float32[Tensor, "*m d"]) -> Float32[Tensor, "*m"]:
         """Weigh the squared error of stopping here."""
         return left.square() @ self.metric
 
-    def errors(self, left: Float32[Tensor, "m d"]) -> Float32[Tensor, "m s"]:
-        """Weigh the squared error that is expected after each code and after a dummy."""
+    def errors(self, left: Float32[Tensor, "m d"]) -> Float32[Tensor, "m w"]:
+        """Weigh the squared error that is expected after each code and a dummy; else infinity."""
         errors = torch.addmm(self._norms, left, self._products)
         return errors.add_(self.keeps * self.energy(left).unsqueeze(1))
 

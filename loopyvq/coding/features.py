@@ -101,7 +101,7 @@ def features_of(
     """Put together what the network sees.
 
     Args:
-        around: facts of the neighbours, or less where those are told apart.
+        around: facts of the neighbours; of no width where those are told apart.
         own: the site's own facts.
         latest: what its latest codes add before their gains.
         stop_share: share of the turn's sites that stop, ``0..255``.
