@@ -15,7 +15,7 @@ from loopyvq.coding.frequencies import frequencies_of_weights, weights_of_scores
 from loopyvq.coding.order import batches_of
 from loopyvq.coding.range_coder import TOTAL
 from loopyvq.coding.surroundings import Surroundings
-from loopyvq.coding.turns import CONTINUE, PAD, share_at
+from loopyvq.coding.turns import CONTINUE, PAD
 from tests.codec.test_weighing import bits_of, squared_error
 from tests.coding.formula import make_tables
 
@@ -44,30 +44,6 @@ def nothing_yet(height, width):
     return CodedTokens(codes, np.zeros((height, width), np.int64))
 
 
-def paths():
-    """All ways to go on, and to stop."""
-    for length in range(DEPTH + 1):
-        yield from product((*range(SIZE), CONTINUE), repeat=length)
-
-
-def cost_of(path, vector, tables, asked, share_of):
-    """Squared error and priced bits of one site alone, as the coder counts them."""
-    around, cost, left = Surroundings(1, 1, tables.codebook, tables.gains, True), 0.0, vector
-    for turn in range(min(len(path) + 1, DEPTH)):
-        code = path[turn] if turn < len(path) else None
-        symbol = SIZE + 1 if code is None else SIZE if code == CONTINUE else code
-        (batch,) = batches_of(np.ones((1, 1), np.bool_), turn)
-        batch = batch._replace(phase=0)
-        around.start_turn()
-        scores = tables.networks[turn].scores(around.features(batch, share_of(turn)))
-        frequency = frequencies_of_weights(weights_of_scores(scores))[0, symbol]
-        cost += asked.prices[0, 0] * np.log2(TOTAL / frequency)
-        around.reveal(batch, np.array([symbol]), turn)
-        if symbol < SIZE:
-            left = left - asked.codebooks[turn, symbol]
-    return cost + float((left**2).sum())
-
-
 def test_a_way_that_begins_badly_may_end_well():
     codes = [[0.9, 0.7], [1.0, 0.0], [0.0, 1.0], [-3.0, 0.0]]
     vectors = [[[1.0, 1.0]]]
@@ -77,21 +53,100 @@ def test_a_way_that_begins_badly_may_end_well():
         assert (found.codes[0, 0, found.lengths[0, 0] :] == PAD).all()
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_many_ways_find_the_cheapest_of_all(seed, monkeypatch):
-    monkeypatch.setattr(searching, "_HEAD_START", 1e9)  # no correction by the image
+def cost_in_place(grid, site, path, tables, asked):
+    """Squared error and priced bits of a path at one site, all others given, as coded."""
+    grid = [*grid[:site], path, *grid[site + 1 :]]
+    height, width = asked.prices.shape
+    lengths = np.array([len(tokens) for tokens in grid]).reshape(height, width)
+    around = Surroundings(height, width, tables.codebook, tables.gains, True)
+    cost, left = 0.0, asked.vectors.reshape(-1, 2)[site]
+    for turn in range(asked.depth):
+        around.start_turn()
+        for batch in batches_of(lengths >= turn, turn):
+            places = batch.rows * width + batch.columns
+            symbols = np.array(
+                [
+                    SIZE + 1 if len(grid[place]) == turn
+                    else SIZE if grid[place][turn] == CONTINUE else grid[place][turn]
+                    for place in places
+                ]
+            )  # fmt: skip
+            for row in np.nonzero(places == site)[0]:
+                scores = tables.networks[turn].scores(around.features(batch, 0)[row : row + 1])
+                frequency = frequencies_of_weights(weights_of_scores(scores))[0, symbols[row]]
+                cost += asked.prices.ravel()[site] * np.log2(TOTAL / frequency)
+                if symbols[row] < SIZE:
+                    left = left - asked.codebooks[turn, symbols[row]]
+            around.reveal(batch, symbols, turn)
+    return cost + float((left**2) @ asked.metric)
+
+
+def order_of_choice(height, width):
+    """Sites as they are coded in the first turn."""
+    batches = batches_of(np.ones((height, width), np.bool_), 0)
+    return [int(place) for rows, columns, *_ in batches for place in rows * width + columns]
+
+
+@pytest.mark.parametrize(("height", "width", "seed"), [(1, 1, 0), (2, 3, 1), (3, 3, 2)])
+def test_every_site_takes_the_cheapest_of_all_ways(height, width, seed, monkeypatch):
+    monkeypatch.setattr(searching, "_HEAD_START", 1e12)  # nothing is learned from the image
     generator, tables = np.random.default_rng(seed), make_tables()
-    vector = generator.normal(0, 1, 2)
-    asked = stakes([[vector]], generator.normal(0, 0.6, (SIZE, 2)), 0.001)
-    first = nothing_yet(1, 1)
-    found = searched(first, asked, tables, 200)
-    path = tuple(found.codes[0, 0, : found.lengths[0, 0]].tolist())
+    asked = stakes(
+        generator.normal(0, 1, (height, width, 2)),
+        generator.normal(0, 0.6, (SIZE, 2)),
+        may_stop=False,
+        prices=0.3 * np.exp(generator.normal(0, 1, (height, width))),
+        metric=np.array([1.0, 0.4]),
+    )
+    codes = generator.integers(0, SIZE, (height, width, DEPTH))
+    first = CodedTokens(codes, np.full((height, width), DEPTH))
+    found = searched(first, asked, tables, 200).codes.reshape(-1, DEPTH).tolist()
+    grid = [tuple(tokens) for tokens in codes.reshape(-1, DEPTH).tolist()]
+    for site in order_of_choice(height, width):
+        ways = list(product((*range(SIZE), CONTINUE), repeat=DEPTH))
+        costs = [cost_in_place(grid, site, way, tables, asked) for way in ways]
+        grid[site] = tuple(found[site])
+        assert costs[ways.index(grid[site])] == pytest.approx(min(costs), rel=1e-3)
 
-    def cost(path):
-        return cost_of(path, vector, tables, asked, lambda turn: share_at(first.lengths, turn))
 
-    # But for ways that looked hopeless and were given up.
-    assert cost(path) == pytest.approx(min(map(cost, paths())), rel=5e-3)
+def test_sites_that_nothing_joins_go_their_own_ways(monkeypatch):
+    """More than are chosen at once, each with a vector and a price of its own."""
+    monkeypatch.setattr(searching, "_HEAD_START", 1e12)  # nothing is learned from the image
+    generator = np.random.default_rng(0)
+    asked = stakes(generator.normal(0, 1, (60, 60, 2)), generator.normal(0, 0.6, (SIZE, 2)))
+    asked = asked._replace(prices=np.exp(generator.normal(-4, 2, (60, 60))))
+    found = searched(nothing_yet(60, 60), asked, even_tables(), 8)
+    for row, column in ((0, 0), (1, 1), (17, 40), (59, 58)):
+        alone = stakes(asked.vectors[row : row + 1, column : column + 1], asked.codebooks[0])
+        alone = alone._replace(prices=asked.prices[row : row + 1, column : column + 1])
+        expected = searched(nothing_yet(1, 1), alone, even_tables(), 8)
+        assert found.codes[row, column].tolist() == expected.codes[0, 0].tolist()
+
+
+def test_symbols_that_came_more_often_than_expected_are_cheaper():
+    tables, generator = make_tables(), np.random.default_rng(0)
+    codes = generator.choice([0, 0, 0, 1, CONTINUE], (12, 12, DEPTH))
+    tokens = CodedTokens(codes, np.full((12, 12), DEPTH))
+    asked = stakes(np.zeros((12, 12, 2)), np.zeros((SIZE, 2)), may_stop=False)
+    search = searching._Search(*tokens, asked, tables, 1)
+    around = Surroundings(12, 12, tables.codebook, tables.gains, True)
+    around.start_turn()
+    came, expected = np.full(SIZE + 2, 3.0), np.full(SIZE + 2, 3.0)
+    for batch in batches_of(np.ones((12, 12), np.bool_), 0):
+        symbols = np.where(codes[..., 0] == CONTINUE, SIZE, codes[..., 0])
+        here = symbols[batch.rows, batch.columns]
+        scores = tables.networks[0].scores(around.features(batch, 0))
+        expected += frequencies_of_weights(weights_of_scores(scores)).sum(axis=0) / TOTAL
+        came += np.bincount(here, minlength=SIZE + 2)
+        around.reveal(batch, here, 0)
+    nothing = np.zeros((1, 56), np.int16), np.zeros((1, 20), np.int16)
+    costs = search._turns[0]
+    before = costs.nats(costs.hear(nothing[0]), nothing[1])[0, : SIZE + 2]
+    search.learn_from_image(0)
+    after = costs.nats(costs.hear(nothing[0]), nothing[1])[0, : SIZE + 2]
+    saved = (before - after).numpy() - np.log(came / expected)
+    assert np.ptp(saved) < 0.02
+    assert np.ptp(np.log(came / expected)) > 1
 
 
 def test_the_longest_sites_may_grow_a_little_and_all_may_shrink():
@@ -102,6 +157,30 @@ def test_the_longest_sites_may_grow_a_little_and_all_may_shrink():
     assert found.lengths.tolist() == [[3, 0]]
     assert found.codes.tolist() == [[[0, 0, 0], [PAD] * 3]]
     assert first.lengths.tolist() == [[1, 3]]
+
+
+@pytest.mark.parametrize("price", [0.0, 1e-6, 1e30, 1e300])
+def test_prices_without_end(price, tokenizer, tables, latents):
+    start = bounded_tokens(tokenizer.quantizer, latents, 0.3, "rate_distortion", bound=False).tokens
+    greedy, found = (
+        weighed_tokens(
+            tokenizer.quantizer, latents, tables, start, price, min_length=1, ways=ways
+        ).validate(16)
+        for ways in (1, 8)
+    )
+    if price < 1:
+        errors = [squared_error(tokens, tokenizer.quantizer, latents) for tokens in (found, greedy)]
+        assert errors[0] < errors[1]
+    else:
+        assert found.lengths.unique().tolist() == [1]
+
+
+def test_of_no_turns_there_is_nothing_to_choose(tokenizer, tables, latents):
+    start = tokenizer.quantizer.encode(latents, 0.0, 0)
+    found = weighed_tokens(
+        tokenizer.quantizer, latents, tables, start, 0.01, may_stop=False, ways=8
+    ).validate(16)
+    assert not found.lengths.any()
 
 
 def test_free_bits_buy_the_least_error():
