@@ -2,7 +2,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopyvq.coding.features import features_of
 from loopyvq.coding.hindsight import Hindsight
 from loopyvq.coding.order import batches_of
 from loopyvq.coding.surroundings import Surroundings
@@ -60,10 +59,3 @@ def test_other_tokens_are_seen_as_if_they_had_always_been(seed):
     )
     hindsight.replace(rows, columns, others[rows, columns], other_lengths[rows, columns])
     assert_sees_what_the_coder_sees(hindsight, codebook, gains, symbols, lengths)
-
-
-def test_features_hold_the_parts_in_order():
-    around, own = np.full((1, 2), 1, np.int16), np.array([[2, 3, 4, 64, 64, 0, 9]], np.int16)
-    seen = features_of(around, own, np.array([[[16, 32], [48, 64]]]), 255, 9)
-    assert seen[0, :9].tolist() == [1, 1, 2, 3, 4, 1, 2, 3, 4]
-    assert seen[0, 9:].tolist() == [63, 128, 0, *[0] * 9, 64]
