@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from loopyvq.codec import looking, writer
 from loopyvq.codec.bound import bounded_tokens
 from loopyvq.codec.looking import looked_tokens
 from loopyvq.codec.stakes import Aim
@@ -50,3 +51,30 @@ def test_tokens_lead_where_they_are_told_until_a_look_tells_better(asked):
         ).tokens
         assert torch.equal(found[-1].codes, alone.codes)
     assert not torch.equal(found[0].codes, found[1].codes)
+
+
+def test_only_the_last_choice_follows_several_ways(asked, monkeypatch):
+    quantizer, latents, tables = asked
+    followed = []
+
+    def noting(*arguments):
+        found = bounded_tokens(*arguments)
+        followed.append(arguments[8])
+        return found
+
+    monkeypatch.setattr(looking, "bounded_tokens", noting)
+    half = Aim(0.5 * latents)
+    found = looked_tokens(quantizer, latents, 0.3, lambda *_: half, 2, tables=tables, ways=4).tokens
+    assert followed == [1, 1, 4]
+    greedy = bounded_tokens(quantizer, latents, 0.3, "in_context", False, None, tables, half)
+    assert not torch.equal(found.codes, greedy.tokens.codes)
+
+
+def test_files_are_searched_for_where_the_writer_looks(codec, image, monkeypatch):
+    def file(effort):
+        return codec.compress(image, 0.3, stop="in_context", bound=False, effort=effort)
+
+    before = [file(effort) for effort in (0, 1)]
+    monkeypatch.setattr(writer, "USUAL_WAYS", 1)
+    assert file(0) == before[0]
+    assert file(1) != before[1]
