@@ -9,13 +9,17 @@ checked in ``__post_init__``. No file and no option ever names a Python path.
 """
 
 import dataclasses
+import functools
 import re
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from loopyvq.errors import ConfigError
+
+if TYPE_CHECKING:
+    import jsonargparse
 
 __all__ = ["config_changes", "config_to_dict", "parse_config", "read_yaml"]
 
@@ -82,8 +86,7 @@ def parse_config(
     import jsonargparse
 
     _require_mappings(config_class, dict(values or {}))
-    parser = jsonargparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_class_arguments(config_class, nested_key="config")
+    parser = _parser(config_class)  # type: ignore[arg-type]  # classes are hashable
     words = [f"--config.{word[2:]}" if word.startswith("--") else word for word in overrides]
     try:
         base = parser.parse_object({"config": dict(values or {})})
@@ -97,6 +100,16 @@ def parse_config(
     if not isinstance(config, config_class):  # jsonargparse hands back a namespace only on misuse
         raise ConfigError(f"{config_class.__name__} is not a config dataclass")
     return config
+
+
+@functools.cache
+def _parser(config_class: type[Any]) -> "jsonargparse.ArgumentParser":
+    """Make the parser of a config class; making it takes longer than parsing."""
+    import jsonargparse
+
+    parser = jsonargparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    parser.add_class_arguments(config_class, nested_key="config")
+    return parser
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:

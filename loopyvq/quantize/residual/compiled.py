@@ -10,6 +10,7 @@ Blocks of rows stay in the cache through all their turns; rows that are done lea
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -57,19 +58,28 @@ def compiled_walk(
     lengths = torch.zeros(count, dtype=torch.int64)
     norms = torch.empty(count, turns + 1, dtype=torch.float64)
     state = (totals, codes, lengths, norms)
-
-    def walk(start: int, end: int) -> None:
-        blocks = [_Block(latents, sigma, part, limits, state, end - start) for part in parts]
-        size = min(block.size for block in blocks)
-        for first in range(start, end, size):
-            rows = np.arange(first, min(first + size, end))
-            for block in blocks:
-                rows = block.walk(rows)
-
-    _share(walk, count)
+    _share(partial(_walk_rows, latents, sigma, parts, limits, state), count)
     turn = torch.arange(turns + 1)
     norms = norms.gather(1, torch.minimum(turn, lengths.unsqueeze(1)))
     return Walk(codes, lengths, norms, norms[:, -1] <= limits.threshold)
+
+
+def _walk_rows(
+    latents: Float[Tensor, "n d"],
+    sigma: Float[Tensor, ""],
+    tables: Sequence[GramTable],
+    limits: Limits,
+    state: tuple[Tensor, ...],
+    start: int,
+    end: int,
+) -> None:
+    """Run the loop on the vectors ``start..end-1``, table after table."""
+    blocks = [_Block(latents, sigma, table, limits, state, end - start) for table in tables]
+    size = min(block.size for block in blocks)
+    for first in range(start, end, size):
+        rows = np.arange(first, min(first + size, end))
+        for block in blocks:
+            rows = block.walk(rows)
 
 
 def compiled_beam(
