@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
+# What Python compiles is kept for the next process, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-train test test-slow test-gpu lint format docs bench-tokenizer bench-quantizer bench-peers bench-prior bench-prior-speed bench-rd bench-vqgan race results dist check-dist clean
 

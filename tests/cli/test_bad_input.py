@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 import torch
 
 from loopyvq.checkpoint import save_tokenizer
+from loopyvq.cli.main import main
+from loopyvq.config import parse_config
 from loopyvq.data import to_pil
-from loopyvq.models import Tokenizer
+from loopyvq.models import Tokenizer, TokenizerConfig
+from tests.training.conftest import TINY
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "bad_input.md"
 
@@ -23,46 +27,60 @@ def rows() -> list[tuple[str, str, str]]:
     return [(row[0], row[1].strip("`"), row[2].strip("`")) for row in cells]
 
 
-@pytest.fixture
-def there(workspace, prior, tmp_path, monkeypatch, tiny_config):
-    """Stand in a folder with everything that is bad."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def bad(workspace, prior, tmp_path_factory) -> Path:
+    """A folder with everything that is bad."""
+    folder: Path = tmp_path_factory.mktemp("bad")
     for name in ("run", "photos", "prior"):
-        (tmp_path / name).symlink_to(workspace / name)
-    (tmp_path / "tiny.yaml").write_bytes((workspace / "tiny.yaml").read_bytes())
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "notes.txt").write_text("no-such.png\n")
-    (tmp_path / "nothing.txt").write_text("\n")
-    (tmp_path / "fake.png").write_text("this is no image")
-    (tmp_path / "thing.xyz").write_text("?")
-    (tmp_path / "damaged.zip").write_bytes(b"PK\x03\x04 and then nothing")
-    with zipfile.ZipFile(tmp_path / "noimages.zip", "w") as archive:
+        (folder / name).symlink_to(workspace / name)
+    (folder / "tiny.yaml").write_bytes((workspace / "tiny.yaml").read_bytes())
+    (folder / "empty").mkdir()
+    (folder / "notes.txt").write_text("no-such.png\n")
+    (folder / "nothing.txt").write_text("\n")
+    (folder / "fake.png").write_text("this is no image")
+    (folder / "thing.xyz").write_text("?")
+    (folder / "damaged.zip").write_bytes(b"PK\x03\x04 and then nothing")
+    with zipfile.ZipFile(folder / "noimages.zip", "w") as archive:
         archive.writestr("readme.md", "words")
-    with zipfile.ZipFile(tmp_path / "pairs.zip", "w") as archive:
+    with zipfile.ZipFile(folder / "pairs.zip", "w") as archive:
         archive.write(workspace / "photos" / "0.png", "images/0.png")
-    (tmp_path / "colours.txt").write_text("0 0 0\n255 255 256\n")
-    (tmp_path / "bad.yaml").write_text("run: [1\n")
-    (tmp_path / "list.yaml").write_text("- 1\n")
-    (tmp_path / "unknown.yaml").write_text("run:\n  stepps: 3\n")
-    model = (workspace / "run" / "best.safetensors").read_bytes()
-    (tmp_path / "half.safetensors").write_bytes(model[: len(model) // 2])
-    torch.manual_seed(9)
-    save_tokenizer(tmp_path / "other.safetensors", Tokenizer(tiny_config))
-    from loopyvq.cli.main import main
+    (folder / "colours.txt").write_text("0 0 0\n255 255 256\n")
+    (folder / "bad.yaml").write_text("run: [1\n")
+    (folder / "list.yaml").write_text("- 1\n")
+    (folder / "unknown.yaml").write_text("run:\n  stepps: 3\n")
+    (folder / "fake.lvq").write_text("this is no file of ours")
+    (folder / "fake.npy").write_text("this is no array")
+    np.save(folder / "v.npy", np.random.default_rng(0).normal(size=(9, 2)))
+    np.save(folder / "whole.npy", np.ones((3, 2), np.int64))
+    to_pil(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(folder / "one.png")
+    bad_models(folder, workspace)
+    bad_checkpoints(folder)
+    return folder
 
-    main(["encode", "run", "photos/0.png", "--out", "."])
-    tokens = (tmp_path / "0.png.tokens").read_bytes()
-    (tmp_path / "half.tokens").write_bytes(tokens[: len(tokens) // 2])
-    main(["compress", "photos/0.png", "--model", "run", "--out", ".", "--threshold", "0.2"])
-    data = (tmp_path / "0.png.lvq").read_bytes()
-    (tmp_path / "half.lvq").write_bytes(data[: len(data) // 2])
-    (tmp_path / "hurt.lvq").write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
-    (tmp_path / "fake.lvq").write_text("this is no file of ours")
-    (tmp_path / "fake.npy").write_text("this is no array")
-    np.save(tmp_path / "v.npy", np.random.default_rng(0).normal(size=(9, 2)))
-    np.save(tmp_path / "whole.npy", np.ones((3, 2), np.int64))
-    to_pil(torch.zeros(3, 4, 4, dtype=torch.uint8)).save(tmp_path / "one.png")
-    bad_checkpoints(tmp_path)
+
+def bad_models(folder: Path, workspace: Path) -> None:
+    """A half model, another one, and what was written with a good one and damaged."""
+    model = (workspace / "run" / "best.safetensors").read_bytes()
+    (folder / "half.safetensors").write_bytes(model[: len(model) // 2])
+    torch.manual_seed(9)
+    tiny: TokenizerConfig = parse_config(TokenizerConfig, TINY["tokenizer"])
+    save_tokenizer(folder / "other.safetensors", Tokenizer(tiny))
+    photo, out = str(folder / "photos" / "0.png"), ["--out", str(folder)]
+    assert main(["encode", str(folder / "run"), photo, *out]) == 0
+    tokens = (folder / "0.png.tokens").read_bytes()
+    (folder / "half.tokens").write_bytes(tokens[: len(tokens) // 2])
+    words = ["compress", photo, "--model", str(folder / "run"), *out, "--threshold", "0.2"]
+    assert main(words) == 0
+    data = (folder / "0.png.lvq").read_bytes()
+    (folder / "half.lvq").write_bytes(data[: len(data) // 2])
+    (folder / "hurt.lvq").write_bytes(data[:-9] + bytes([data[-9] ^ 1]) + data[-8:])
+
+
+@pytest.fixture
+def there(bad, tmp_path, monkeypatch):
+    """Stand in a copy of it."""
+    shutil.copytree(bad, tmp_path, symlinks=True, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
