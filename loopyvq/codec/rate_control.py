@@ -11,7 +11,7 @@ __all__ = ["TARGETS", "Found", "Target", "search", "threshold_of_quality"]
 
 LARGEST_THRESHOLD = 1.6
 SMALLEST_THRESHOLD = 0.02
-_STEPS = 12
+_ATTEMPTS = 16
 _LARGEST_QUALITY = 100
 
 # What can be asked for, with the unit for messages.
@@ -26,13 +26,19 @@ _AT_LEAST = ("psnr_db", "ssim")
 _SIZES = ("rate_bpp", "num_bytes")
 # What a file may be better than asked for; of sizes, as a share.
 _TOLERANCES = {
-    "psnr_db": 0.01,
-    "ssim": 0.0002,
-    "rate_bpp": 0.001,
-    "num_bytes": 0.001,
+    "psnr_db": 0.02,
+    "ssim": 0.0004,
+    "rate_bpp": 0.002,
+    "num_bytes": 0.002,
     "pixel_error": 0.0,
 }
-_FIRST_STRIDE = 0.125
+# What is lost, as `Target.excess` counts, from one end of the range to the other, about.
+_SLOPES = {"psnr_db": 15.0, "ssim": 0.6, "rate_bpp": 5.3, "num_bytes": 5.3, "pixel_error": 200.0}
+_MOST_OFF = 4.0
+# Strides beyond all that was tried grow from the least, and are at most this share of the range.
+_LEAST_STRIDE, _LARGEST_STRIDE = 0.01, 0.35
+# Two places as near as this, 0.04 % of a threshold, have nothing between them but chance.
+_NEAREST = 1e-4
 _LEAST_SHARE = 0.02
 
 TrialT = TypeVar("TrialT")
@@ -57,15 +63,16 @@ class Target(NamedTuple):
         """Tell whether a value that meets the target leaves nothing worth another attempt."""
         return abs(value - self.value) <= self._tolerance
 
-    def share_between(self, met: float, failed: float) -> float:
-        """Guess how far from a value that meets the target towards one that does not it ends.
+    def excess(self, value: float) -> float:
+        """Tell how much better a value is than what should be aimed for, for sizes in logarithms.
 
-        Aims a little to the good side, and keeps away from both ends.
+        That lies a little on the good side of the target.
         """
-        inside = self.value + 0.4 * math.copysign(self._tolerance, met - failed)
-        if self.kind in _SIZES and min(met, failed, inside) > 0:
-            met, failed, inside = math.log(met), math.log(failed), math.log(inside)
-        return min(max((met - inside) / (met - failed), _LEAST_SHARE), 1 - _LEAST_SHARE)
+        sign = 1 if self.kind in _AT_LEAST else -1
+        wanted = self.value + 0.4 * sign * self._tolerance
+        if self.kind in _SIZES and min(value, wanted) > 0:
+            value, wanted = math.log(value), math.log(wanted)
+        return sign * (value - wanted)
 
     @property
     def _tolerance(self) -> float:
@@ -75,6 +82,22 @@ class Target(NamedTuple):
     def wants_fine(self) -> bool:
         """Whether a smaller threshold comes closer to the target."""
         return self.kind not in _SIZES
+
+
+class _Tried(NamedTuple):
+    """A place between that which meets what can be met, 0, and the other end, 1.
+
+    Attributes:
+        place: where.
+        excess: how much better it is than what is aimed for.
+    """
+
+    place: float
+    excess: float
+
+    def halved(self) -> "_Tried":
+        """Count for less, as a side of a bracket that has stood still."""
+        return self._replace(excess=self.excess / 2)
 
 
 @dataclass(frozen=True)
@@ -118,20 +141,21 @@ def search(
     attempt: Callable[[float], TrialT],
     measure: Callable[[TrialT], float],
     target: Target,
-    steps: int = _STEPS,
+    attempts: int = _ATTEMPTS,
 ) -> Found[TrialT]:
     """Find the cheapest file that is good enough, or the best one that is small enough.
 
-    Walks from the middle of the range, as both ends cost the most to try, until the target lies
-    between two thresholds, and goes on between them by interpolation. What is returned was
-    measured, so that it meets the target even where the measure is not monotone; it may then miss
-    a slightly better threshold.
+    Starts in the middle of the range and follows the curve as it usually runs, then as it was seen
+    to run, until the target lies between two thresholds; goes on between them by interpolation
+    (the Illinois variant of false position, which does not creep). What is returned was measured,
+    so that it meets the target even where the measure is not monotone; it may then miss a slightly
+    better threshold.
 
     Args:
         attempt: makes a file at a threshold.
         measure: gives its value of the target's kind.
         target: what must be met.
-        steps: attempts at most between two thresholds.
+        attempts: how many at most, unless it takes more to find one that meets the target.
 
     Returns:
         The file, its threshold and its value.
@@ -152,32 +176,49 @@ def search(
         trial = attempt(threshold)
         return Found(trial, threshold, measure(trial))
 
-    place, stride = 0.5, _FIRST_STRIDE
-    here = before = at(place)
-    is_met = target.is_met_by(here.value)
-    while target.is_met_by(here.value) == is_met:
-        if is_met and place == 1:
-            return here
-        if place == 0:
-            raise ConfigError(_out_of_reach(target, here.value, at(1.0).value))
-        before, place_before = here, place
-        place = min(place + stride, 1.0) if is_met else max(place - stride, 0.0)
-        stride *= 2
-        here = at(place)
-    met, failed = (before, here) if is_met else (here, before)
-    near, far = sorted((place, place_before))
-    for step in range(steps):
-        if target.is_close_to(met.value):
-            break
-        # Where the measure is a curve or a staircase, interpolation alone would creep.
-        share = 0.5 if step % 3 == 2 else target.share_between(met.value, failed.value)
-        between = near + share * (far - near)
-        found = at(between)
+    met: Found[TrialT] | None = None
+    sides: dict[bool, _Tried] = {}  # the latest that meets the target, and that does not
+    before: _Tried | None = None
+    place, stride = 0.5, _LEAST_STRIDE
+    while True:
+        attempts -= 1
+        found, is_met = at(place), False
         if target.is_met_by(found.value):
-            met, near = found, between
+            met, is_met = found, True
+            if place == 1 or target.is_close_to(found.value):
+                return found
+        elif place == 0:
+            raise ConfigError(_out_of_reach(target, found.value, at(1.0).value))
+        here = _Tried(place, target.excess(found.value))
+        if len(sides) == 2 and before is sides[is_met]:
+            sides[not is_met] = sides[not is_met].halved()
+        sides[is_met] = here
+        if len(sides) == 1:
+            place = _beyond(here, before, _SLOPES[target.kind], stride)
+            stride *= 2
         else:
-            failed, far = found, between
-    return met
+            apart = sides[False].place - sides[True].place
+            if met is not None and (attempts <= 0 or apart <= _NEAREST):
+                return met
+            place = _between(sides[True], sides[False])
+        before = here
+
+
+def _beyond(here: _Tried, before: _Tried | None, usual: float, least: float) -> float:
+    """Follow the curve to where the target should be, but not too far from what was tried."""
+    slope = usual
+    if before is not None:
+        seen = (before.excess - here.excess) / (here.place - before.place)
+        slope = min(max(seen, usual / _MOST_OFF), usual * _MOST_OFF)
+    stride = min(max(abs(here.excess) / slope, least), _LARGEST_STRIDE)
+    return min(max(here.place + math.copysign(stride, here.excess), 0.0), 1.0)
+
+
+def _between(met: _Tried, failed: _Tried) -> float:
+    """Guess where between two places the target lies, away from both."""
+    share = met.excess / (met.excess - failed.excess)
+    share = min(max(share, _LEAST_SHARE), 1 - _LEAST_SHARE)
+    return met.place + share * (failed.place - met.place)
 
 
 def _out_of_reach(target: Target, one_end: float, other_end: float) -> str:
