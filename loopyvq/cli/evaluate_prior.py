@@ -10,6 +10,8 @@ from loopyvq.cli.options import add_device, add_strict, open_device
 from loopyvq.cli.wishes import known_as_trained
 
 if TYPE_CHECKING:
+    import torch
+
     from loopyvq.data import Sample
     from loopyvq.data.conditioned import ConditionedImages
     from loopyvq.data.token_source import TokenSource

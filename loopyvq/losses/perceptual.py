@@ -91,7 +91,7 @@ class LPIPS(nn.Module):
 
     def forward(
         self, image: Float[Tensor, "b c H W"], reference: Float[Tensor, "b c H W"]
-    ) -> Float[Tensor, "b"]:
+    ) -> Float[Tensor, " b"]:
         """Compare reconstructions with their images.
 
         Args:

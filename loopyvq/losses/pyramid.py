@@ -49,7 +49,7 @@ class PyramidDistance(nn.Module):
 
     def forward(
         self, image: Float[Tensor, "b c H W"], reference: Float[Tensor, "b c H W"]
-    ) -> Float[Tensor, "b"]:
+    ) -> Float[Tensor, " b"]:
         """Compare reconstructions with their images.
 
         Args:

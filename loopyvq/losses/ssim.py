@@ -35,7 +35,7 @@ def ssim(
     image: Float[Tensor, "b c H W"],
     reference: Float[Tensor, "b c H W"],
     data_range: float,
-) -> Float[Tensor, "b"]:
+) -> Float[Tensor, " b"]:
     """Measure the structural similarity of each image to its reference.
 
     Args:
@@ -70,7 +70,7 @@ def ms_ssim(
     reference: Float[Tensor, "b c H W"],
     data_range: float,
     scale_weights: tuple[float, ...] = SCALE_WEIGHTS,
-) -> Float[Tensor, "b"]:
+) -> Float[Tensor, " b"]:
     """Measure the structural similarity of each image to its reference over several scales.
 
     A scale whose mean term is under 1e-6 (negative ones too) counts as 1e-6: its own gradient is

@@ -22,7 +22,7 @@ _K1, _K2 = 0.01, 0.03
 
 def similarity_and_contrast(
     image: Float[Tensor, "b c H W"], reference: Float[Tensor, "b c H W"], data_range: float
-) -> tuple[Float[Tensor, "b"], Float[Tensor, "b"]]:
+) -> tuple[Float[Tensor, " b"], Float[Tensor, " b"]]:
     """Measure the structural similarity of images, and its part that ignores brightness.
 
     Args:
