@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from loopyvq.codec.importance import TUNES, contrast_weights, importance_as_shown
+from loopyvq.codec.pixels import rows_at_once
 from loopyvq.codec.stakes import Aim
 from loopyvq.codec.tiles import TILE_SITES, decoder_reach, paint_in_tiles, tiles
 from loopyvq.data import to_float
@@ -95,22 +96,26 @@ def aim_again(
     if before is None:
         before = paint_in_tiles(tokenizer, z_q, lengths, threshold, size, side)
     after = paint_in_tiles(tokenizer, z_q + step, lengths, threshold, size, side)
-    share = _best_length(*(to_float(image) for image in (pixels, before, after))) ** _CAUTION
+    share = _best_length(pixels, before, after) ** _CAUTION
     weights = metric.clamp(least, 1.0)  # what shows least may show more in the next choice
     return Aim(first.latents + share * way, weights.double().numpy(), importance)
 
 
 def _best_length(
-    meant: Float[Tensor, "c H W"], before: Float[Tensor, "c H W"], after: Float[Tensor, "c H W"]
+    meant: UInt8[Tensor, "c H W"], before: UInt8[Tensor, "c H W"], after: UInt8[Tensor, "c H W"]
 ) -> float:
     """Tell how much of a step is best for squared error, from nothing to all of it.
 
     Each site's step would be right if it were alone; together they go too far where many sites
     change the same pixels in the same way.
     """
-    wanted, got = meant - before, after - before
-    best = (wanted * got).sum() / got.square().sum()
-    return float(best.nan_to_num(0.0).clamp(0.0, 1.0))
+    step, along, squared = rows_at_once(int(meant.shape[2])), 0, 0
+    for part in zip(*(image.split(step, dim=1) for image in (meant, before, after)), strict=True):
+        image, start, end = (rows.int() for rows in part)
+        wanted, got = image - start, end - start
+        along += int((wanted * got).sum())
+        squared += int(got.square().sum())
+    return min(max(along / squared, 0.0), 1.0) if squared else 0.0
 
 
 def _gradients(
@@ -127,6 +132,8 @@ def _gradients(
     factor, device = tokenizer.config.downsampling, tokenizer.quantizer.sigma.device
     (height, width), reach = lengths.shape, decoder_reach(tokenizer)
     found = torch.zeros(2, *z_q.shape)
+    if max(height, width) > side:
+        side //= 2  # what slopes need of a tile takes several times the memory of painting it
     # All pixels that a site of the middle changes must be right, and so must their other sites.
     for tile in tiles(height, width, None if reach is None else 2 * reach, side):
         rows = slice(tile.outer_top, tile.outer_bottom)
@@ -153,7 +160,7 @@ def _gradients(
 
 def _similarity(
     seen: Float[Tensor, "b c H W"], meant: Float[Tensor, "b c H W"]
-) -> Float[Tensor, "b"]:
+) -> Float[Tensor, " b"]:
     """Measure MS-SSIM but for its finest scale and for brightness.
 
     The finest scale counts for 4 % and takes three quarters of the time. Brightness, of each

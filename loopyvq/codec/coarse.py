@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Float64, UInt8
+from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from loopyvq.codec.pixels import rows_at_once, squared_error
 from loopyvq.coding import decode_integers, encode_integers
 from loopyvq.coding.integers import LARGEST_INTEGER
 from loopyvq.errors import BitstreamError
@@ -44,7 +45,6 @@ _CHUNK_BITS = 8 * 6
 # The axes of colour: brightness, red to blue, green to purple.
 _AXES = torch.tensor([[1.0, 1.0, 1.0], [1.0, 0.0, -1.0], [1.0, -2.0, 1.0]], dtype=torch.float64)
 _AXES /= _AXES.norm(dim=1, keepdim=True)
-_PIXELS_AT_ONCE = 1 << 18
 # Points between cells, to average curves over them.
 _POINTS_PER_CELL = 4
 
@@ -85,7 +85,7 @@ def fit_coarse(
         [4.0]
     """
     sizes = _sizes(sites)
-    means = _meant(image.float() - painted.float(), sizes[-1])
+    means = _meant(image, painted, sizes[-1])
     byte = _step_byte(price, image[0].numel(), sizes[-1])
     grid, numbers = torch.zeros(len(image), *sizes[0], dtype=torch.float64), []
     for level, step in zip(sizes, _steps(byte, len(sizes)), strict=True):
@@ -97,7 +97,7 @@ def fit_coarse(
     payload = bytes([byte]) + encode_integers(torch.cat(numbers).long().numpy(), _LIKELY)
     grid = _turned_back(grid)
     seen = add_coarse(painted.clone(), grid)
-    saved = _squared_error(image, painted) - _squared_error(image, seen)
+    saved = squared_error(image, painted) - squared_error(image, seen)
     if not saved > price * (8 * len(payload) + _CHUNK_BITS):
         return None
     return Coarse(payload, grid)
@@ -143,7 +143,7 @@ def add_coarse(
     """
     height, width = painted.shape[1:]
     down = interpolated(grid, height, grid.shape[2])
-    step = max(1, _PIXELS_AT_ONCE // width)
+    step = rows_at_once(width)
     for top in range(0, height, step):
         part = painted[:, top : top + step]
         added = part.double() + interpolated(down[:, top : top + step], part.shape[1], width)
@@ -188,15 +188,15 @@ def _steps(byte: int, count: int) -> list[float]:
     return [float(finest / 2**halvings) for halvings in reversed(range(count))]
 
 
-def _meant(missing: Float32[Tensor, "c H W"], size: tuple[int, int]) -> Float64[Tensor, "c h w"]:
-    """Find the points through which curves have the means of the cells, nearly."""
-    means = _turned(_means(missing, size).double())
+def _meant(
+    image: UInt8[Tensor, "c H W"], painted: UInt8[Tensor, "c H W"], size: tuple[int, int]
+) -> Float64[Tensor, "c h w"]:
+    """Find the points through which curves have the means of what cells miss, nearly."""
+    planes = zip(image.split(1), painted.split(1), strict=True)
+    missing = torch.cat([_means(meant.float() - seen.float(), size) for meant, seen in planes])
+    means = _turned(missing.double())
     curves = interpolated(means, *(_POINTS_PER_CELL * side for side in size))
     return 2 * means - F.avg_pool2d(curves, _POINTS_PER_CELL)
-
-
-def _squared_error(image: UInt8[Tensor, "c H W"], other: UInt8[Tensor, "c H W"]) -> float:
-    return float((image.float() - other.float()).square().sum(dtype=torch.float64))
 
 
 def _means(planes: Float[Tensor, "c h w"], size: tuple[int, int]) -> Float[Tensor, "c h2 w2"]:

@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from loopyvq.codec.pixels import to_grey
+from loopyvq.codec.pixels import rows_at_once, to_grey
 from loopyvq.errors import ConfigError
 
 __all__ = ["DEFAULT_TUNE", "TUNES", "contrast_weights", "importance_as_shown", "site_importance"]
@@ -83,13 +83,20 @@ def contrast_weights(pixels: UInt8[Tensor, "c H W"], factor: int) -> Float[Tenso
         Wang, Bovik, Sheikh and Simoncelli, "Image quality assessment", 2004, equation 13,
         https://doi.org/10.1109/TIP.2003.819861
     """
-    grey = (to_grey(pixels) if pixels.shape[0] == 3 else pixels[:1]).double().unsqueeze(0)
-    reach = _WINDOW // 2
-    around = F.pad(grey, (reach, reach, reach, reach), mode="replicate")
-    mean, square = (_average(power) for power in (around, around.square()))
-    contrast = (square - mean.square()).clamp(min=0)
-    weights = 1 / (2 * contrast + _STABILISER)
-    return F.avg_pool2d(weights, factor, ceil_mode=True)[0, 0]
+    height, reach, found = int(pixels.shape[1]), _WINDOW // 2, []
+    step = factor * -(-rows_at_once(int(pixels.shape[2])) // factor)
+    for top in range(0, height, step):
+        bottom = min(top + step, height)
+        above, below = max(top - reach, 0), min(bottom + reach, height)
+        part = pixels[:, above:below]
+        grey = (to_grey(part) if part.shape[0] == 3 else part[:1]).double().unsqueeze(0)
+        margins = (reach, reach, reach - (top - above), reach - (below - bottom))
+        around = F.pad(grey, margins, mode="replicate")
+        mean, square = (_average(power) for power in (around, around.square()))
+        contrast = (square - mean.square()).clamp(min=0)
+        weights = 1 / (2 * contrast + _STABILISER)
+        found.append(F.avg_pool2d(weights, factor, ceil_mode=True)[0, 0])
+    return torch.cat(found)
 
 
 def importance_as_shown(

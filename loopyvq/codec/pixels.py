@@ -1,4 +1,4 @@
-"""Pixels of a file to those of a model: grey images in a model of colours."""
+"""Pixels of a file to those of a model, grey images in a model of colours; and sums over them."""
 
 import numpy as np
 import torch
@@ -7,8 +7,9 @@ from torch import Tensor
 
 from loopyvq.errors import ConfigError
 
-__all__ = ["pixels_of", "to_grey", "with_channels"]
+__all__ = ["pixels_of", "rows_at_once", "squared_error", "to_grey", "with_channels"]
 
+_PIXELS_AT_ONCE = 1 << 18
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's "L"
 
 
@@ -64,3 +65,36 @@ def to_grey(image: UInt8[Tensor, "3 H W"]) -> UInt8[Tensor, "1 H W"]:
     """
     weights = torch.tensor(_LUMA).view(3, 1, 1)
     return (image.float() * weights).sum(dim=0, keepdim=True).round().to(torch.uint8)
+
+
+def rows_at_once(width: int) -> int:
+    """Tell how many rows of an image to compute with at a time, so that large ones need no more.
+
+    Args:
+        width: of the image.
+
+    Returns:
+        1 or more.
+    """
+    return max(1, _PIXELS_AT_ONCE // width)
+
+
+def squared_error(image: UInt8[Tensor, "c H W"], other: UInt8[Tensor, "c H W"]) -> float:
+    """Sum up the squared differences of two images.
+
+    Args:
+        image: the one.
+        other: the other.
+
+    Returns:
+        The sum over pixels and channels, in squared levels; exact.
+
+    Example:
+        >>> image = torch.zeros(3, 2, 2, dtype=torch.uint8)
+        >>> squared_error(image, image + 3)
+        108.0
+    """
+    step, total = rows_at_once(int(image.shape[2])), 0
+    for rows, others in zip(image.split(step, dim=1), other.split(step, dim=1), strict=True):
+        total += int((rows.int() - others.int()).square().sum())
+    return float(total)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from loopyvq.codec.pixels import squared_error
 from loopyvq.metrics.distortion import measure_distortion
 
 __all__ = ["measure_quality"]
@@ -31,8 +32,7 @@ def measure_quality(
     """
     if kind == "ssim":
         return measure_distortion(image, reference).ssim
-    difference = image.to(torch.int16) - reference.to(torch.int16)
     if kind == "pixel_error":
-        return float(difference.abs().max())
-    error = float(difference.double().square().mean())
+        return float((image.to(torch.int16) - reference.to(torch.int16)).abs().max())
+    error = squared_error(image, reference) / image.numel()
     return min(100.0, 10 * math.log10(255**2 / error)) if error else 100.0

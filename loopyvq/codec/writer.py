@@ -12,7 +12,7 @@ from loopyvq.codec.coarse import Coarse, add_coarse, fit_coarse, without_coarse
 from loopyvq.codec.importance import DEFAULT_TUNE, site_importance
 from loopyvq.codec.looking import USUAL_EFFORT, looked_tokens
 from loopyvq.codec.painting import paint
-from loopyvq.codec.pixels import with_channels
+from loopyvq.codec.pixels import squared_error, with_channels
 from loopyvq.codec.quality import measure_quality
 from loopyvq.codec.rate_control import Target, search
 from loopyvq.codec.searching import USUAL_WAYS
@@ -222,7 +222,7 @@ class ImageWriter:
         price: float,
     ) -> Coarse | None:
         """Fit a coarse residual, a squared error of pixels being worth what one of latents is."""
-        wrong = float((pixels.float() - seen.float()).square().sum())
+        wrong = squared_error(pixels, seen)
         left = float((self.aim.latents - z_q).square().sum())
         if not left * price > 0:
             return None

@@ -4,7 +4,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopyvq.codec.importance import TUNES, importance_as_shown, site_importance
+from loopyvq.codec.importance import (
+    TUNES,
+    contrast_weights,
+    importance_as_shown,
+    site_importance,
+)
 from loopyvq.errors import ConfigError
 from tests.codec.conftest import make_image
 
@@ -21,6 +26,16 @@ def test_one_weight_per_site_of_geometric_mean_one(height, width, channels, fact
     assert weights.shape == (-(-height // factor), -(-width // factor))
     assert (weights > 0).all()
     assert np.log(weights).mean() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("height", [8, 13, 70, 129])
+def test_contrast_does_not_depend_on_how_many_rows_are_taken(monkeypatch, height, channels):
+    image = make_image(height, 37, channels)
+    whole = contrast_weights(image, 8)
+    for pixels in (1, 37 * 30):
+        monkeypatch.setattr("loopyvq.codec.pixels._PIXELS_AT_ONCE", pixels)
+        assert torch.equal(contrast_weights(image, 8), whole)
 
 
 def test_busy_places_weigh_less_the_more_it_is_tuned():

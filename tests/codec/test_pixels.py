@@ -3,7 +3,13 @@ import pytest
 import torch
 from PIL import Image
 
-from loopyvq.codec.pixels import pixels_of, to_grey, with_channels
+from loopyvq.codec.pixels import (
+    pixels_of,
+    rows_at_once,
+    squared_error,
+    to_grey,
+    with_channels,
+)
 from loopyvq.errors import ConfigError
 
 
@@ -30,3 +36,20 @@ def test_luma_is_pillows():
     colour = torch.randint(0, 256, (3, 40, 50), dtype=torch.uint8, generator=generator)
     theirs = np.asarray(Image.fromarray(colour.permute(1, 2, 0).numpy()).convert("L"))
     assert np.abs(to_grey(colour)[0].numpy().astype(int) - theirs).max() <= 1
+
+
+@pytest.mark.parametrize("width", [1, 77, 1 << 18, 1 << 20])
+def test_some_rows_are_taken_at_once_however_wide(width):
+    rows = rows_at_once(width)
+    assert rows >= 1
+    assert rows * width <= max(1 << 18, width)
+
+
+def test_squared_errors_are_exact_in_images_of_many_strips(monkeypatch):
+    monkeypatch.setattr("loopyvq.codec.pixels._PIXELS_AT_ONCE", 100)
+    first, second = torch.randint(0, 256, (2, 3, 47, 33), dtype=torch.uint8)
+    expected = int((first.long() - second.long()).square().sum())
+    assert squared_error(first, second) == squared_error(second, first) == expected
+    assert squared_error(first, first) == 0
+    black, white = torch.zeros_like(first), torch.full_like(first, 255)
+    assert squared_error(black, white) == 255**2 * first.numel()
