@@ -30,15 +30,16 @@ _TOLERANCES = {
     "ssim": 0.0004,
     "rate_bpp": 0.002,
     "num_bytes": 0.002,
-    "pixel_error": 0.0,
 }
 # What is lost, as `Target.excess` counts, from one end of the range to the other, about.
 _SLOPES = {"psnr_db": 15.0, "ssim": 0.6, "rate_bpp": 5.3, "num_bytes": 5.3, "pixel_error": 200.0}
 _MOST_OFF = 4.0
 # Strides beyond all that was tried grow from the least, and are at most this share of the range.
 _LEAST_STRIDE, _LARGEST_STRIDE = 0.01, 0.35
-# Two places as near as this, 0.04 % of a threshold, have nothing between them but chance.
-_NEAREST = 1e-4
+# Two places as near as this, 0.04 % of a threshold, have nothing between them but chance; of
+# levels, 1.3 %, as the next one is far off.
+_NEAREST = {"pixel_error": 3e-3}
+_USUALLY_NEAREST = 1e-4
 _LEAST_SHARE = 0.02
 
 TrialT = TypeVar("TrialT")
@@ -60,16 +61,22 @@ class Target(NamedTuple):
         return value >= self.value if self.kind in _AT_LEAST else value <= self.value
 
     def is_close_to(self, value: float) -> bool:
-        """Tell whether a value that meets the target leaves nothing worth another attempt."""
-        return abs(value - self.value) <= self._tolerance
+        """Tell whether a value that meets the target leaves nothing worth another attempt.
+
+        Of levels that is not known: they are whole, and the same from threshold to threshold.
+        """
+        return self.kind in _TOLERANCES and abs(value - self.value) <= self._tolerance
 
     def excess(self, value: float) -> float:
         """Tell how much better a value is than what should be aimed for, for sizes in logarithms.
 
-        That lies a little on the good side of the target.
+        That lies a little on the good side of the target; for levels, between it and the next.
         """
         sign = 1 if self.kind in _AT_LEAST else -1
-        wanted = self.value + 0.4 * sign * self._tolerance
+        if self.kind in _TOLERANCES:
+            wanted = self.value + 0.4 * sign * self._tolerance
+        else:
+            wanted = math.floor(self.value) + 0.5
         if self.kind in _SIZES and min(value, wanted) > 0:
             value, wanted = math.log(value), math.log(wanted)
         return sign * (value - wanted)
@@ -161,8 +168,8 @@ def search(
         The file, its threshold and its value.
 
     Raises:
-        ConfigError: the target is unknown, not a number, or out of reach; the message names the
-            range that can be reached.
+        ConfigError: the target is unknown, not a number, or out of reach, where the message names
+            the range that can be reached; or a measure is not finite.
     """
     if target.kind not in TARGETS or not math.isfinite(target.value):
         raise ConfigError(
@@ -174,7 +181,10 @@ def search(
         share = place if target.wants_fine else 1 - place
         threshold = SMALLEST_THRESHOLD ** (1 - share) * LARGEST_THRESHOLD**share
         trial = attempt(threshold)
-        return Found(trial, threshold, measure(trial))
+        value = measure(trial)
+        if not math.isfinite(value):
+            raise ConfigError(f"a file at threshold {threshold:.4g} has {value} {target.kind}")
+        return Found(trial, threshold, value)
 
     met: Found[TrialT] | None = None
     sides: dict[bool, _Tried] = {}  # the latest that meets the target, and that does not
@@ -198,7 +208,8 @@ def search(
             stride *= 2
         else:
             apart = sides[False].place - sides[True].place
-            if met is not None and (attempts <= 0 or apart <= _NEAREST):
+            nearest = _NEAREST.get(target.kind, _USUALLY_NEAREST)
+            if met is not None and (attempts <= 0 or apart <= nearest):
                 return met
             place = _between(sides[True], sides[False])
         before = here

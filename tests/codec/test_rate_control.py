@@ -77,6 +77,31 @@ def test_a_staircase_is_climbed():
     assert found.value == 24
 
 
+@pytest.mark.parametrize("power", [0.5, 1.0, 1.7])
+@pytest.mark.parametrize("most", [2, 5, 10, 40])
+def test_of_all_files_with_so_many_levels_the_coarsest_is_found(most, power):
+    tried = []
+
+    def attempt(threshold):
+        tried.append(threshold)
+        return round(3 * most * threshold**power)
+
+    found = search(attempt, float, Target("pixel_error", most + 0.2))
+    assert found.value == most
+    largest = ((most + 0.5) / (3 * most)) ** (1 / power)
+    assert 0.98 * largest < found.threshold <= largest
+    assert len(tried) <= 12
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_measure_that_is_no_number_is_refused(value):
+    for kind in ("psnr_db", "ssim", "rate_bpp", "num_bytes", "pixel_error"):
+        with pytest.raises(ConfigError, match=r"at threshold 0\.1789 has"):
+            search(lambda at: value, float, Target(kind, 31.0))
+    with pytest.raises(ConfigError, match="has inf num_bytes"):
+        search(lambda at: 30 / at if at < 0.1 else math.inf, float, Target("num_bytes", 900.0))
+
+
 def test_ends_of_the_range():
     assert search(size, float, Target("num_bytes", 1e9)).threshold == 0.02
     assert search(lambda at: at, float, Target("pixel_error", 5.0)).threshold == 1.6
