@@ -65,6 +65,15 @@ def test_mistakes_are_named_in_one_line(values, words, message):
     assert "config." not in str(caught.value)
 
 
+def test_one_parse_leaves_nothing_to_the_next():
+    first = parse_config(OuterConfig)
+    with pytest.raises(ConfigError):
+        parse_config(OuterConfig, {"nothing_of_the_kind": 1})
+    changed = [parse_config(OuterConfig, config_to_dict(first)) for _ in range(2)]
+    assert parse_config(OuterConfig, overrides=["--inner.size", "7"]).inner.size == 7
+    assert parse_config(OuterConfig) == first == changed[0] == changed[1]
+
+
 def test_a_config_survives_being_written_and_read():
     config = OuterConfig(InnerConfig(7, "b"), 0.25, (3, 4, 5))
     assert parse_config(OuterConfig, config_to_dict(config)) == config

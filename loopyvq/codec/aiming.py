@@ -133,9 +133,8 @@ def _gradients(
     (height, width), reach = lengths.shape, decoder_reach(tokenizer)
     found = torch.zeros(2, *z_q.shape)
     if max(height, width) > side:
-        side = max(
-            side // 2, 1
-        )  # what slopes need of a tile takes several times the memory of painting it
+        # Slopes need several times the memory that painting takes.
+        side = max(side // 2, 1)
     # All pixels that a site of the middle changes must be right, and so must their other sites.
     for tile in tiles(height, width, None if reach is None else 2 * reach, side):
         rows = slice(tile.outer_top, tile.outer_bottom)
