@@ -1,4 +1,4 @@
-"""Weights that a training starts from: those of another tokenizer, perhaps of fewer turns."""
+"""Weights that a training starts from: another tokenizer's, perhaps of fewer or more turns."""
 
 import torch
 from torch import Tensor
@@ -16,9 +16,9 @@ _PER_TURN = ("quantizer.gains.logits", "decoder.length_cue.weight")
 def start_tokenizer(config: AnyTokenizerConfig, path: str) -> Tokenizer:
     """Build a tokenizer, fresh or with the weights of another one of the same networks.
 
-    The other may have fewer turns: further ones go on with its last ratio of gains. If it was
-    trained for fixed depths, which show the decoder no threshold, the decoder begins by answering
-    to all thresholds alike.
+    The other may have fewer turns: further ones go on with its last ratio of gains. Or more: its
+    first ones are kept. If it was trained for fixed depths, which show the decoder no threshold,
+    the decoder begins by answering to all thresholds alike.
 
     Args:
         config: the sizes.
@@ -45,6 +45,6 @@ def start_tokenizer(config: AnyTokenizerConfig, path: str) -> Tokenizer:
 
 
 def _continued(entries: Tensor, count: int) -> Tensor:
-    """Repeat the last entry; none is taken away."""
+    """Keep the first entries, or repeat the last one."""
     more = max(0, count - len(entries))
-    return torch.cat([entries, entries[-1:].expand(more, *entries.shape[1:])])
+    return torch.cat([entries[:count], entries[-1:].expand(more, *entries.shape[1:])])

@@ -60,7 +60,7 @@ class TokenizerTrainingConfig:
         cue_dropout: share of images whose lengths and threshold the decoder does not see.
         num_validation: images held out for validation; 0 trains on all and keeps the last model.
         start_from: a model whose weights the networks start with, of the same sizes but perhaps of
-            fewer turns: a file, a run, or what ``loopyvq convert`` wrote.
+            fewer or more turns: a file, a run, or what ``loopyvq convert`` wrote.
     """
 
     tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)

@@ -55,6 +55,18 @@ def test_a_model_of_other_sizes_is_refused(tmp_path):
     other = tiny_gan("--tokenizer.quantizer.codebook_size", "32").networks
     with pytest.raises(CheckpointError, match="does not fit"):
         start_tokenizer(other, str(tmp_path))
-    fewer = tiny_gan("--tokenizer.quantizer.max_depth", "3").networks
-    with pytest.raises(CheckpointError, match="does not fit"):
-        start_tokenizer(fewer, str(tmp_path))
+
+
+def test_of_more_turns_the_first_are_kept(tmp_path):
+    source = Tokenizer(tiny_training().tokenizer).eval()
+    with torch.no_grad():
+        source.quantizer.gains.set(torch.tensor([1.0, 0.5, 0.4, 0.3]))
+        source.decoder.length_cue.weight.normal_()
+    save_tokenizer(tmp_path / "model.safetensors", source)
+    shorter = tiny_training("--tokenizer.quantizer.max_depth", "3").tokenizer
+    found = start_tokenizer(shorter, str(tmp_path)).eval()
+    assert found.quantizer.gains().tolist() == pytest.approx([1.0, 0.5, 0.4], rel=1e-5)
+    images = torch.rand(2, 3, 16, 24) * 2 - 1
+    tokens = found.encode(images, 0.3)
+    assert torch.equal(tokens.codes, source.encode(images, 0.3, depth=3).codes[..., :3])
+    assert torch.equal(found.decode(tokens, 0.3), source.decode(tokens, 0.3))
