@@ -149,6 +149,7 @@ def curve_texts(
             f"{rates_table(some, NAME, 'ms_ssim')}"
             for name, some in by_set.items()
         ),
+        "sized": ours[0],
         "files": "\n\n".join(
             f"### {name}, file by file\n\n{sizes_table(some, ours[0])}"
             for name, some in by_set.items()

@@ -47,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--keep",
         default="top-half",
         metavar="PART",
-        help="top-half, left-half, top-quarter, centre, ... or a mask (default: top-half)",
+        help="top-half, bottom-half, left-half, right-half, top-quarter, left-quarter, centre, "
+        "nothing, or a mask (default: top-half)",
     )
     parser.add_argument("--count", type=int, default=8, metavar="N", help="how often (default: 8)")
     parser.add_argument("--out", default="completed", metavar="DIR", help="default: %(default)s")

@@ -60,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--condition-cells", type=int, metavar="N", help="the same")
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
-    parser.add_argument("--batch-size", type=int, default=32, metavar="N")
+    parser.add_argument(
+        "--batch-size", type=int, default=32, metavar="N", help="images at once (default: 32)"
+    )
     parser.add_argument("--csv", metavar="FILE", help="write one line per image")
     add_device(parser)
     add_strict(parser)

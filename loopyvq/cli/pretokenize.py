@@ -37,7 +37,7 @@ examples:
 
 Every image gives its middle square, mirrored with --views 2, and random crops beyond that. A run
 that was killed goes on where it was when the same command is given again. Options of a condition
-have dotted names (--condition.factor 8); docs/prior_training.md lists them.
+have dotted names (--condition.factor 8); docs/data.md lists them.
 """
 _PROBED_IMAGES = 256
 _BAR_WIDTH = 40
@@ -122,8 +122,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--condition-cells", type=int, default=1, metavar="N", help="labels along a site's side"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
-    parser.add_argument("--images-per-shard", type=int, default=4096, metavar="N")
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N")
+    parser.add_argument(
+        "--images-per-shard",
+        type=int,
+        default=4096,
+        metavar="N",
+        help="what a kill costs at most (default: 4096)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=64, metavar="N", help="views at once (default: 64)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random crops")
     add_device(parser)
     add_strict(parser)

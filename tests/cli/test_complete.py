@@ -4,6 +4,7 @@ from PIL import Image
 
 from loopyvq.checkpoint import load_tokenizer
 from loopyvq.data import open_image_set, to_float, to_pil, to_uint8
+from loopyvq.generation import REGIONS
 from loopyvq.token_file import read_token_file
 
 
@@ -101,3 +102,9 @@ def test_an_image_that_is_not_there(run, prior):
     code, _, err = run("complete", prior, "nowhere.png")
     assert code == 2
     assert "there is no file or folder nowhere.png" in err
+
+
+def test_the_help_names_all_parts(run):
+    code, out, _ = run("complete", "--help")
+    assert code == 0
+    assert ", ".join(REGIONS) in " ".join(out.split())
