@@ -146,8 +146,7 @@ def measure_large(codec: Codec, images: list[torch.Tensor], megapixels: float) -
         f"{end_s - middle_s:.1f} s, peak {peak_mb:.0f} MiB ({before_mb:.0f} before)"
     )
     sites, size = codec.decode_sites(data), (side, side)
-    latents, lengths = torch.from_numpy(sites.z_q), sites.tokens.lengths
-    whole = paint_in_tiles(codec.tokenizer, latents, lengths, 0.25, size, side=1 << 20)
+    whole = paint_in_tiles(codec.tokenizer, sites.for_decoder(), size, side=1 << 20)
     difference = (whole.int() - decoded.int()).abs()
     print(
         f"tiles against the whole: {int((difference > 0).sum())} of {difference.numel()} levels "

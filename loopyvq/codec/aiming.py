@@ -9,10 +9,11 @@ aim may be followed differs from model to model and from image to image, so it i
 """
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.importance import TUNES, contrast_weights, importance_as_shown
 from loopyvq.codec.pixels import rows_at_once
 from loopyvq.codec.stakes import Aim
@@ -40,9 +41,7 @@ def aim_again(
     tokenizer: Tokenizer,
     pixels: UInt8[Tensor, "c H W"],
     first: Aim,
-    z_q: Float[Tensor, "h w d"],
-    lengths: Int[Tensor, "h w"],
-    threshold: float,
+    given: DecoderInput,
     tune: str,
     side: int = TILE_SITES,
     rest_of: UInt8[Tensor, "c H W"] | None = None,
@@ -53,9 +52,7 @@ def aim_again(
         tokenizer: the model.
         pixels: the image, with the model's channels.
         first: its latents, and how much an error at each site is expected to weigh.
-        z_q: as a reader decodes the first choice.
-        lengths: its tokens per site.
-        threshold: the file's, a cue for the decoder.
+        given: the first choice, as a reader decodes it.
         tune: what errors are weighed for, one of `TUNES`.
         side: rows and columns of a tile, in sites.
         rest_of: the first choice as it was painted, where what errors have in common over wide
@@ -71,10 +68,8 @@ def aim_again(
         bit rates", 1982, https://doi.org/10.1109/ICASSP.1982.1171649
     """
     similar = TUNES[tune] / max(TUNES.values()) if min(pixels.shape[1:]) >= WINDOW_SIZE else 0.0
-    squared, structure = _gradients(
-        tokenizer, pixels, z_q, lengths, threshold, side, structure=similar > 0
-    )
-    left = first.latents - z_q
+    squared, structure = _gradients(tokenizer, pixels, given, side, structure=similar > 0)
+    left = first.latents - given.z_q
     usual, shown = _answers(squared, left)
     if not usual > 0:
         return first
@@ -94,8 +89,8 @@ def aim_again(
     size = (int(pixels.shape[1]), int(pixels.shape[2]))
     before = rest_of
     if before is None:
-        before = paint_in_tiles(tokenizer, z_q, lengths, threshold, size, side)
-    after = paint_in_tiles(tokenizer, z_q + step, lengths, threshold, size, side)
+        before = paint_in_tiles(tokenizer, given, size, side)
+    after = paint_in_tiles(tokenizer, given._replace(z_q=given.z_q + step), size, side)
     share = _best_length(pixels, before, after) ** _CAUTION
     weights = metric.clamp(least, 1.0)  # what shows least may show more in the next choice
     return Aim(first.latents + share * way, weights.double().numpy(), importance)
@@ -121,17 +116,15 @@ def _best_length(
 def _gradients(
     tokenizer: Tokenizer,
     pixels: UInt8[Tensor, "c H W"],
-    z_q: Float[Tensor, "h w d"],
-    lengths: Int[Tensor, "h w"],
-    threshold: float,
+    given: DecoderInput,
     side: int,
     *,
     structure: bool,
 ) -> tuple[Float[Tensor, "h w d"], Float[Tensor, "h w d"]]:
     """Tell where each latent should go for less squared error, and for more similarity."""
     factor, device = tokenizer.config.downsampling, tokenizer.quantizer.sigma.device
-    (height, width), reach = lengths.shape, decoder_reach(tokenizer)
-    found = torch.zeros(2, *z_q.shape)
+    (height, width), reach = given.lengths.shape, decoder_reach(tokenizer)
+    found = torch.zeros(2, *given.z_q.shape)
     if max(height, width) > side:
         # Slopes need several times the memory that painting takes.
         side = max(side // 2, 1)
@@ -139,12 +132,13 @@ def _gradients(
     for tile in tiles(height, width, None if reach is None else 2 * reach, side):
         rows = slice(tile.outer_top, tile.outer_bottom)
         columns = slice(tile.outer_left, tile.outer_right)
-        part = z_q[rows, columns].to(device).unsqueeze(0).requires_grad_()
-        places = lengths[rows, columns].to(device).unsqueeze(0)
+        part = given.z_q[rows, columns].to(device).unsqueeze(0).requires_grad_()
+        places = given.lengths[rows, columns].to(device).unsqueeze(0)
         image = to_float(pixels[:, _in_pixels(rows, factor), _in_pixels(columns, factor)])
         meant = image.to(device).unsqueeze(0)
         with torch.enable_grad():
-            seen = tokenizer.paint(part, places, threshold)[..., : image.shape[1], : image.shape[2]]
+            seen = tokenizer.paint(part, places, given.threshold)
+            seen = seen[..., : image.shape[1], : image.shape[2]]
             losses = [(seen - meant).square().sum() / 2]
             smaller = min(image.shape[1:])
             if structure and smaller >= WINDOW_SIZE:

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.escape import distances, escape
 from loopyvq.codec.stakes import Aim, price_of_bit
 from loopyvq.codec.weighing import weighed_tokens
@@ -54,6 +55,10 @@ class Bounded(NamedTuple):
     threshold: float
     num_escaped: int
     bound_steps: int | None = None
+
+    def for_decoder(self) -> DecoderInput:
+        """Give what a reader decodes to an image."""
+        return DecoderInput(torch.from_numpy(self.z_q), self.tokens.lengths, self.threshold)
 
 
 def round_down(number: float) -> float:

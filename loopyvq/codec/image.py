@@ -242,7 +242,7 @@ class Codec:
         """
         header = sites.header
         shape = (header.channels, header.height, header.width)
-        painted = paint(self.tokenizer, sites.z_q, sites.tokens.lengths, header.threshold, shape)
+        painted = paint(self.tokenizer, sites.for_decoder(), shape)
         return painted if sites.coarse is None else add_coarse(painted, sites.coarse)
 
     def decode_sites(

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from loopyvq.codec.bound import Bounded, bounded_tokens
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.stakes import Aim
 from loopyvq.coding import Tables
 from loopyvq.quantize import LoopQuantizer
@@ -16,8 +16,8 @@ __all__ = ["USUAL_EFFORT", "Look", "looked_tokens"]
 USUAL_EFFORT = 1
 """Looks at an image where nobody says how many."""
 
-Look = Callable[[Float[Tensor, "h w d"], Int[Tensor, "h w"], float], Aim]
-"""Decoded latents, lengths and threshold to what a second choice should aim for."""
+Look = Callable[[DecoderInput], Aim]
+"""What a reader would decode to what a second choice should aim for."""
 
 
 def looked_tokens(
@@ -56,7 +56,7 @@ def looked_tokens(
     first = "rate_distortion" if looks else "in_context"
     found = bounded_tokens(quantizer, latents, threshold, first, *tell, aim, 1 if looks else ways)
     for rest in reversed(range(looks)):
-        aim = look(torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold)
+        aim = look(found.for_decoder())
         last = 1 if rest else ways
         found = bounded_tokens(quantizer, latents, threshold, "in_context", *tell, aim, last)
     return found

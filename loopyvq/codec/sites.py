@@ -3,11 +3,13 @@
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from loopyvq.codec.bound import Bounded
 from loopyvq.codec.coarse import Coarse, read_coarse
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.escape import apply_escape
 from loopyvq.codec.token_pieces import payloads_of, tokens_of
 from loopyvq.coding import TOKEN_MODES, Chunk, Container, Header, Tables
@@ -38,6 +40,10 @@ class DecodedSites(NamedTuple):
     bound: float | None
     num_escaped: int
     coarse: Float64[Tensor, "c h w"] | None = None
+
+    def for_decoder(self) -> DecoderInput:
+        """Give what is decoded to an image."""
+        return DecoderInput(torch.from_numpy(self.z_q), self.tokens.lengths, self.header.threshold)
 
 
 def chunks_of(

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.data import to_float, to_uint8
 from loopyvq.models import Tokenizer, TokenizerConfig
 
@@ -140,9 +141,7 @@ def latents_in_tiles(
 @torch.no_grad()
 def paint_in_tiles(
     tokenizer: Tokenizer,
-    z_q: Float[Tensor, "h w d"],
-    lengths: Int[Tensor, "h w"],
-    threshold: float,
+    given: DecoderInput,
     size: tuple[int, int],
     side: int = TILE_SITES,
 ) -> UInt8[Tensor, "c H W"]:
@@ -150,9 +149,7 @@ def paint_in_tiles(
 
     Args:
         tokenizer: the model.
-        z_q: quantized latents.
-        lengths: tokens per site, a cue for the decoder.
-        threshold: the stop distance, a cue for the decoder.
+        given: what to decode.
         size: height and width to crop to, in pixels.
         side: rows and columns of a tile, in sites.
 
@@ -160,15 +157,15 @@ def paint_in_tiles(
         8-bit pixels, on the CPU.
     """
     config, device = tokenizer.config, tokenizer.quantizer.sigma.device
-    factor, (height, width) = config.downsampling, lengths.shape
+    factor, (height, width) = config.downsampling, given.lengths.shape
     image = torch.empty(config.image_channels, *size, dtype=torch.uint8)
     for tile in tiles(height, width, decoder_reach(tokenizer), side):
         rows = slice(tile.outer_top, tile.outer_bottom)
         columns = slice(tile.outer_left, tile.outer_right)
         part = tokenizer.paint(
-            z_q[rows, columns].unsqueeze(0).to(device),
-            lengths[rows, columns].unsqueeze(0).to(device),
-            threshold,
+            given.z_q[rows, columns].unsqueeze(0).to(device),
+            given.lengths[rows, columns].unsqueeze(0).to(device),
+            given.threshold,
         )
         pixels = to_uint8(part[0]).permute(1, 2, 0).cpu()
         middle = _middle(pixels, tile, factor).permute(2, 0, 1)

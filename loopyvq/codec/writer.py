@@ -2,13 +2,13 @@
 
 from typing import NamedTuple
 
-import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.codec.aiming import aim_again
 from loopyvq.codec.bound import Bounded, bounded_tokens
 from loopyvq.codec.coarse import Coarse, add_coarse, fit_coarse, without_coarse
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.importance import DEFAULT_TUNE, site_importance
 from loopyvq.codec.looking import USUAL_EFFORT, looked_tokens
 from loopyvq.codec.painting import paint
@@ -111,58 +111,36 @@ class ImageWriter:
             ways = USUAL_WAYS if self._effort else 1
             found = looked_tokens(*asked, self.aim_from, self._effort, *tell, ways)
             if self._effort:
-                coarse = self.coarse_of(
-                    torch.from_numpy(found.z_q), found.tokens.lengths, found.threshold
-                )
+                coarse = self.coarse_of(found.for_decoder())
         else:
             found = bounded_tokens(*asked, stop, bound, *tell)
         return Written(found, coarse, self._file(found, coarse, noted))
 
-    def aim_from(
-        self,
-        z_q: Float[Tensor, "h w d"],
-        lengths: Int[Tensor, "h w"],
-        threshold: float,
-        price: float | None = None,
-    ) -> Aim:
+    def aim_from(self, given: DecoderInput, price: float | None = None) -> Aim:
         """Look at a first choice of tokens as a reader will see it, and aim again.
 
         Args:
-            z_q: as a reader decodes them.
-            lengths: tokens per site.
-            threshold: the file's, a cue for the decoder.
+            given: the tokens, as a reader decodes them.
             price: of a bit, in units of ``sigma`` squared; by default that of the threshold.
 
         Returns:
             Where a second choice should lead, and what counts there.
         """
-        where = z_q.cpu(), lengths.cpu(), threshold
-        seen = self._painted(self._seen, *where)
-        if price is None:
-            price = price_of_bit(threshold)
-        coarse = self._coarse(self._seen, seen, where[0], price)
+        seen = self._painted(self._seen, given)
+        coarse = self._coarse(self._seen, seen, given, price)
         if coarse is None:
-            return aim_again(self._tokenizer, self._seen, self.aim, *where, self._tune)
+            return aim_again(self._tokenizer, self._seen, self.aim, given, self._tune)
         rest = without_coarse(self._seen, coarse.grid)
         first = self.aim._replace(latents=latents_in_tiles(self._tokenizer, rest))
-        return aim_again(self._tokenizer, rest, first, *where, self._tune, rest_of=seen)
+        return aim_again(self._tokenizer, rest, first, given, self._tune, rest_of=seen)
 
-    def coarse_of(
-        self,
-        z_q: Float[Tensor, "h w d"],
-        lengths: Int[Tensor, "h w"],
-        threshold: float,
-        price: float | None = None,
-    ) -> Coarse | None:
+    def coarse_of(self, given: DecoderInput, price: float | None = None) -> Coarse | None:
         """Find what tokens leave over wide areas; arguments as of `aim_from`.
 
         Returns:
             What a file should add, or None where that would not pay.
         """
-        seen = self._painted(self._pixels, z_q.cpu(), lengths.cpu(), threshold)
-        if price is None:
-            price = price_of_bit(threshold)
-        return self._coarse(self._pixels, seen, z_q.cpu(), price)
+        return self._coarse(self._pixels, self._painted(self._pixels, given), given, price)
 
     def reach(self, target: Target, stop: str, bound: bool, min_length: int | None = None) -> bytes:
         """Search for the file that meets a target.
@@ -195,39 +173,32 @@ class ImageWriter:
             return float(len(written.data))
         if kind == "rate_bpp":
             return 8.0 * len(written.data) / int(self._pixels[0].numel())
-        found = written.found
-        z_q = torch.from_numpy(found.z_q)
-        image = self._painted(self._pixels, z_q, found.tokens.lengths, found.threshold)
+        image = self._painted(self._pixels, written.found.for_decoder())
         if written.coarse is not None:
             image = add_coarse(image, written.coarse.grid)
         return measure_quality(kind, image, self._pixels)
 
-    def _painted(
-        self,
-        like: UInt8[Tensor, "c H W"],
-        z_q: Float[Tensor, "h w d"],
-        lengths: Int[Tensor, "h w"],
-        threshold: float,
-    ) -> UInt8[Tensor, "c H W"]:
+    def _painted(self, like: UInt8[Tensor, "c H W"], given: DecoderInput) -> UInt8[Tensor, "c H W"]:
         """Paint tokens, with as many channels as an image."""
         channels, height, width = like.shape
-        shape = (channels, height, width)
-        return paint(self._tokenizer, z_q.numpy(), lengths, threshold, shape)
+        return paint(self._tokenizer, given, (channels, height, width))
 
     def _coarse(
         self,
         pixels: UInt8[Tensor, "c H W"],
         seen: UInt8[Tensor, "c H W"],
-        z_q: Float[Tensor, "h w d"],
-        price: float,
+        given: DecoderInput,
+        price: float | None,
     ) -> Coarse | None:
         """Fit a coarse residual, a squared error of pixels being worth what one of latents is."""
         wrong = squared_error(pixels, seen)
-        left = float((self.aim.latents - z_q).square().sum())
+        left = float((self.aim.latents - given.z_q).square().sum())
+        if price is None:
+            price = price_of_bit(given.threshold)
         if not left * price > 0:
             return None
         unit = float(self._tokenizer.quantizer.sigma) ** 2
-        sites = int(z_q.shape[0]), int(z_q.shape[1])
+        sites = int(given.z_q.shape[0]), int(given.z_q.shape[1])
         return fit_coarse(pixels, seen, sites, price * unit * wrong / left)
 
     def _file(self, found: Bounded, coarse: Coarse | None, noted: tuple[str, float]) -> bytes:

@@ -9,6 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.codec import Codec
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.importance import DEFAULT_TUNE
 from loopyvq.codec.looking import USUAL_EFFORT
 from loopyvq.codec.searching import USUAL_WAYS
@@ -18,6 +19,7 @@ from loopyvq.codec.writer import ImageWriter
 from loopyvq.coding import Chunk, read_container, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.quantize import LoopQuantizer
+from loopyvq.tokens import Tokens
 
 __all__ = ["THRESHOLDS", "Reading", "files_of"]
 
@@ -97,7 +99,7 @@ def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tu
         cue, found, aim = _cue(quantizer, turns), start, writer.aim
         for rest in reversed(range(max(effort, 1))):
             if effort:
-                aim = writer.aim_from(quantizer.decode(found), found.lengths, cue, price)
+                aim = writer.aim_from(_for_decoder(quantizer, found, cue), price)
             ways = USUAL_WAYS if effort and not rest else 1
             found = weighed_tokens(
                 quantizer, latents, tables, start, price, may_stop=False, aim=aim, ways=ways
@@ -105,10 +107,14 @@ def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tu
         payloads = payloads_of(found, quantizer.codebook_size, "context", tables)
         chunks = [Chunk("tokens", payload) for payload in payloads]
         if effort:
-            coarse = writer.coarse_of(quantizer.decode(found), found.lengths, cue, price)
+            coarse = writer.coarse_of(_for_decoder(quantizer, found, cue), price)
             chunks[:0] = [] if coarse is None else [Chunk("coarse", coarse.payload)]
         told = header._replace(num_chunks=len(chunks), threshold=cue)
         yield f"{turns} turns", write_container(told, chunks)
+
+
+def _for_decoder(quantizer: LoopQuantizer, tokens: Tokens, cue: float) -> DecoderInput:
+    return DecoderInput(quantizer.decode(tokens).cpu(), tokens.lengths.cpu(), cue)
 
 
 def _cue(quantizer: LoopQuantizer, turns: int) -> float:

@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from loopyvq.codec.aiming import aim_again
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.importance import site_importance
 from loopyvq.codec.looking import looked_tokens
 from loopyvq.codec.stakes import Aim, price_of_bit
@@ -184,7 +185,10 @@ def _by_prior(
         found = zip(
             pixels, first, quantizer.decode(tokens).cpu(), tokens.lengths.cpu(), strict=True
         )
-        aims = [aim_again(tokenizer, *item, stop.threshold, stop.tune) for item in found]
+        aims = [
+            aim_again(tokenizer, image, aim, DecoderInput(z_q, lengths, stop.threshold), stop.tune)
+            for image, aim, z_q, lengths in found
+        ]
         tokens = _priced(tokenizer, aims, stop, prior, condition)
     return tokens
 

@@ -4,6 +4,7 @@ import torch
 
 from loopyvq.codec import aiming
 from loopyvq.codec.aiming import aim_again
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.stakes import Aim
 from loopyvq.codec.tiles import latents_in_tiles, paint_in_tiles
 from loopyvq.data import to_float
@@ -43,7 +44,7 @@ def similarity(tokenizer, z_q, lengths, image):
 
 def test_going_there_makes_a_better_image_than_going_to_the_latents(tokenizer, chosen):
     image, latents, z_q, lengths = chosen
-    aim = aim_again(tokenizer, image, Aim(latents), z_q, lengths, 0.5, "psnr")
+    aim = aim_again(tokenizer, image, Aim(latents), DecoderInput(z_q, lengths, 0.5), "psnr")
     ends = [z_q + 0.1 * (goal - z_q) for goal in (aim.latents, latents)]
     there, to_latents = (squared_error(tokenizer, end, lengths, image) for end in ends)
     assert there < to_latents < squared_error(tokenizer, z_q, lengths, image)
@@ -53,7 +54,7 @@ def test_structure_leads_to_more_similarity(tokenizer, chosen):
     image, latents, z_q, lengths = chosen
     found = {}
     for tune in ("psnr", "balanced", "ms_ssim"):
-        aim = aim_again(tokenizer, image, Aim(latents), z_q, lengths, 0.5, tune)
+        aim = aim_again(tokenizer, image, Aim(latents), DecoderInput(z_q, lengths, 0.5), tune)
         step = aim.latents - latents
         end = z_q + 0.1 * step / step.norm() * (latents - z_q).norm()
         found[tune] = similarity(tokenizer, end, lengths, image)
@@ -66,7 +67,10 @@ def test_structure_leaves_brightness_to_the_squared_error(tokenizer, chosen, mon
     image, found = image.clamp(30, 200), []
     for target in (image, image + 25):
         squared, both = (
-            aim_again(tokenizer, target, Aim(latents), z_q, lengths, 0.5, tune).latents - latents
+            aim_again(
+                tokenizer, target, Aim(latents), DecoderInput(z_q, lengths, 0.5), tune
+            ).latents
+            - latents
             for tune in ("psnr", "ms_ssim")
         )
         found.append(both - 0.5 * squared)
@@ -83,7 +87,11 @@ def test_a_site_weighs_more_where_its_structure_is_lost(tokenizer):
     before = np.full((12, 16), 2.0)
     found = {
         tune: aim_again(
-            tokenizer, image, Aim(latents, None, before), kept * latents, lengths, 0.5, tune
+            tokenizer,
+            image,
+            Aim(latents, None, before),
+            DecoderInput(kept * latents, lengths, 0.5),
+            tune,
         ).importance
         for tune in ("psnr", "balanced", "ms_ssim")
     }
@@ -98,7 +106,9 @@ def test_a_site_weighs_more_where_its_structure_is_lost(tokenizer):
 
 def test_the_metric_says_what_the_image_shows_least(tokenizer, chosen):
     image, latents, z_q, lengths = chosen
-    metric = aim_again(tokenizer, image, Aim(latents), z_q, lengths, 0.5, "psnr").metric
+    metric = aim_again(
+        tokenizer, image, Aim(latents), DecoderInput(z_q, lengths, 0.5), "psnr"
+    ).metric
     assert metric.shape == (4,)
     assert metric.dtype == np.float64
     assert 0.6 - 1e-6 <= metric.min() < metric.max() == 1.0
@@ -110,7 +120,8 @@ def test_tiles_aim_where_the_whole_image_does(channels):
     image = make_image(8 * 19 + 3, 8 * 23 + 5, channels)
     latents = latents_in_tiles(tokenizer, image)
     tokens = tokenizer.quantizer.encode(latents, 0.4)
-    tell = (tokenizer, image, Aim(latents), tokenizer.quantizer.decode(tokens), tokens.lengths, 0.4)
+    z_q = tokenizer.quantizer.decode(tokens)
+    tell = tokenizer, image, Aim(latents), DecoderInput(z_q, tokens.lengths, 0.4)
     whole, parts = aim_again(*tell, "psnr"), aim_again(*tell, "psnr", side=6)
     assert torch.allclose(whole.latents, parts.latents, atol=1e-3)
     assert np.allclose(whole.metric, parts.metric, atol=1e-4)
@@ -122,21 +133,23 @@ def test_tiles_aim_where_the_whole_image_does(channels):
 def test_nothing_is_learned_where_the_image_does_not_answer(tokenizer, chosen):
     image, latents, _, lengths = chosen
     first = Aim(latents)
-    assert aim_again(tokenizer, image, first, latents, lengths, 0.5, "ms_ssim") is first
+    assert (
+        aim_again(tokenizer, image, first, DecoderInput(latents, lengths, 0.5), "ms_ssim") is first
+    )
 
 
 @pytest.mark.parametrize(("reached", "share"), [(40, 1.0), (80, 0.125), (20, 1.0), (-40, 0.0)])
 def test_steps_that_go_too_far_together_are_cut(tokenizer, chosen, monkeypatch, reached, share):
     image, latents, z_q, lengths = chosen
     image = image.clamp(60, 190)
-    alone = aim_again(tokenizer, image, Aim(latents), z_q, lengths, 0.5, "psnr")
+    alone = aim_again(tokenizer, image, Aim(latents), DecoderInput(z_q, lengths, 0.5), "psnr")
     painted = [image - 40, image - 40 + reached]  # what is wanted is 40 levels more
 
     def paint(*_):
         return painted.pop(0)
 
     monkeypatch.setattr("loopyvq.codec.aiming.paint_in_tiles", paint)
-    cut = aim_again(tokenizer, image, Aim(latents), z_q, lengths, 0.5, "psnr")
+    cut = aim_again(tokenizer, image, Aim(latents), DecoderInput(z_q, lengths, 0.5), "psnr")
     assert not painted
     way, others = cut.latents - latents, alone.latents - latents
     if share == 0:
@@ -144,7 +157,10 @@ def test_steps_that_go_too_far_together_are_cut(tokenizer, chosen, monkeypatch, 
     else:
         painted = [image - 40, image]
         whole = (
-            aim_again(tokenizer, image, Aim(latents), z_q, lengths, 0.5, "psnr").latents - latents
+            aim_again(
+                tokenizer, image, Aim(latents), DecoderInput(z_q, lengths, 0.5), "psnr"
+            ).latents
+            - latents
         )
         assert torch.allclose(way, share * whole, rtol=1e-4, atol=1e-6)
         assert 0 < others.norm() < whole.norm()
@@ -156,7 +172,9 @@ def test_small_images(tokenizer, size):
     latents = latents_in_tiles(tokenizer, image)
     tokens = tokenizer.quantizer.encode(latents, 1.0)
     z_q = tokenizer.quantizer.decode(tokens)
-    aim = aim_again(tokenizer, image, Aim(latents), z_q, tokens.lengths, 1.0, "ms_ssim")
+    aim = aim_again(
+        tokenizer, image, Aim(latents), DecoderInput(z_q, tokens.lengths, 1.0), "ms_ssim"
+    )
     assert aim.latents.shape == latents.shape
     assert aim.latents.isfinite().all()
 
@@ -168,7 +186,9 @@ def test_borders_weigh_nearly_as_much_as_the_inside(tokenizer):
     for seed in range(3):
         image = make_image(8 * 16, 8 * 16, seed=seed)
         latents = latents_in_tiles(tokenizer, image)
-        aim = aim_again(tokenizer, image, Aim(latents), 0.5 * latents, lengths, 0.5, "ms_ssim")
+        aim = aim_again(
+            tokenizer, image, Aim(latents), DecoderInput(0.5 * latents, lengths, 0.5), "ms_ssim"
+        )
         weights = np.log(aim.importance)
         found.append(weights[~inside].mean() - weights[inside].mean())
     assert np.exp(np.mean(found)) > 0.6  # 0.28 if only windows within the image count
@@ -180,8 +200,8 @@ def test_entries_that_hardly_show_weigh_less_where_what_is_common_is_said_apart(
     image, latents, z_q, lengths = chosen
     shown = torch.tensor([1.0, 0.1, 1.2, 0.9])
     monkeypatch.setattr(aiming, "_answers", lambda *_: (torch.tensor(1.0), shown))
-    painted = paint_in_tiles(tokenizer, z_q, lengths, 0.5, tuple(image.shape[1:]))
-    tell = tokenizer, image, Aim(latents), z_q, lengths, 0.5
+    painted = paint_in_tiles(tokenizer, DecoderInput(z_q, lengths, 0.5), tuple(image.shape[1:]))
+    tell = tokenizer, image, Aim(latents), DecoderInput(z_q, lengths, 0.5)
     for tune, least in (("psnr", 0.3), ("balanced", 0.45), ("ms_ssim", 0.6)):
         whole, rest = (aim_again(*tell, tune, rest_of=other) for other in (None, painted))
         assert whole.metric.tolist() == pytest.approx([1.0, 0.6, 1.0, 0.9])

@@ -20,22 +20,22 @@ def test_a_look_is_at_what_a_reader_gets_and_the_choice_follows_it(asked):
     quantizer, latents, tables = asked
     seen = []
 
-    def look(z_q, lengths, threshold):
-        seen.append((z_q, lengths, threshold))
+    def look(given):
+        seen.append(given)
         return Aim(0.5 * latents)
 
     found = looked_tokens(quantizer, latents, 0.3, look, 2, tables=tables)
     first = bounded_tokens(quantizer, latents, 0.3, "rate_distortion", False)
-    assert torch.equal(seen[0][0], torch.from_numpy(first.z_q))
-    assert torch.equal(seen[0][1], first.tokens.lengths)
-    assert [threshold for *_, threshold in seen] == [first.threshold] * 2
+    assert torch.equal(seen[0].z_q, torch.from_numpy(first.z_q))
+    assert torch.equal(seen[0].lengths, first.tokens.lengths)
+    assert [given.threshold for given in seen] == [first.threshold] * 2
     half = Aim(0.5 * latents)
     expected = bounded_tokens(
         quantizer, latents, 0.3, "in_context", False, tables=tables, aim=half
     ).tokens
     assert torch.equal(found.tokens.codes, expected.codes)
-    assert torch.equal(seen[1][1], expected.lengths)
-    assert not torch.equal(seen[0][1], expected.lengths)
+    assert torch.equal(seen[1].lengths, expected.lengths)
+    assert not torch.equal(seen[0].lengths, expected.lengths)
 
 
 def test_tokens_lead_where_they_are_told_until_a_look_tells_better(asked):

@@ -4,6 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loopyvq.codec.decoder_input import DecoderInput
 from loopyvq.codec.tiles import (
     decoder_reach,
     encoder_reach,
@@ -34,8 +35,10 @@ def test_tiles_give_what_the_whole_image_gives(channels):
     assert torch.allclose(whole, parts, atol=2e-5)
     lengths = torch.randint(0, 5, whole.shape[:2], generator=torch.Generator().manual_seed(0))
     size = (image.shape[1], image.shape[2])
-    painted = paint_in_tiles(tokenizer, whole, lengths, 0.3, size).int()
-    in_parts = paint_in_tiles(tokenizer, whole, lengths, 0.3, size, side=6).int()
+    given = DecoderInput(whole, lengths, 0.3)
+    painted, in_parts = (
+        paint_in_tiles(tokenizer, given, size, side=side).int() for side in (128, 6)
+    )
     assert (painted - in_parts).abs().max() <= 1
     assert (painted != in_parts).float().mean() < 1e-3
 
