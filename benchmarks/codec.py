@@ -145,6 +145,15 @@ def measure_large(codec: Codec, images: list[torch.Tensor], megapixels: float) -
         f"{side} x {side}: {len(data)} bytes, compress {middle_s - start_s:.1f} s, decompress "
         f"{end_s - middle_s:.1f} s, peak {peak_mb:.0f} MiB ({before_mb:.0f} before)"
     )
+    if codec.tables is not None:
+        start_s = time.perf_counter()
+        data_of_search = codec.compress(image, 0.25, stop="in_context", bound=False)
+        took_s = time.perf_counter() - start_s
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(
+            f"with a look and a search, no bound: {len(data_of_search)} bytes, compress "
+            f"{took_s:.1f} s, peak {peak_mb:.0f} MiB"
+        )
     sites, size = codec.decode_sites(data), (side, side)
     whole = paint_in_tiles(codec.tokenizer, sites.for_decoder(), size, side=1 << 20)
     difference = (whole.int() - decoded.int()).abs()
