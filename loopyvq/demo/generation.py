@@ -15,6 +15,7 @@ from loopyvq.data import ConditionDataConfig, to_float
 from loopyvq.data.token_shards import ShardPlan, open_token_shards
 from loopyvq.demo.drawn import Completion, GenerationDemo, read_history
 from loopyvq.demo.material import Material, gather_material
+from loopyvq.demo.own_run import DemoImages, remove_run, require_own_run
 from loopyvq.errors import ConfigError
 from loopyvq.generation import (
     Film,
@@ -108,16 +109,15 @@ def run_generation(
         Everything the page shows.
 
     Raises:
-        ConfigError: ``seconds`` is not positive.
+        ConfigError: ``seconds`` is not positive, or the folder holds a run that no demonstration
+            wrote.
         DataError: the images cannot be read, or are too few.
     """
     if not seconds > 0:
         raise ConfigError(f"seconds must be above 0, got {seconds}")
     folder = Path(folder)
-    for part in ("tokenizer", "tokens", "prior"):
-        for name in ("state.safetensors", "metrics.jsonl", "tokens.json"):
-            (folder / part / name).unlink(missing_ok=True)
     material = gather_material(data)
+    _clear(folder)
     started = time.monotonic()
     model_file = _train_tokenizer(material, folder, seconds * _TOKENIZER_SHARE, quiet)
     tokens_folder = _write_tokens(material, model_file, folder)
@@ -129,6 +129,19 @@ def run_generation(
     return _draw(open_image_prior(prior_file), material, prior_file, tokens_folder, elapsed)
 
 
+def _clear(folder: Path) -> None:
+    """Remove what an earlier demonstration left, if it left all that is there."""
+    tokenizer, tokens, prior = (folder / part for part in ("tokenizer", "tokens", "prior"))
+    require_own_run(tokenizer)
+    require_own_run(prior, str(tokens.absolute()))
+    plan = tokens / "tokens.json"
+    if plan.exists() and not (tokenizer / "last.safetensors").exists():
+        raise ConfigError(f"{tokens} holds tokens that no demo wrote: choose another folder")
+    plan.unlink(missing_ok=True)
+    remove_run(prior)
+    remove_run(tokenizer)
+
+
 def _train_tokenizer(material: Material, folder: Path, seconds: float, quiet: bool) -> Path:
     small = material.size < 48
     words = ["--run.time_limit_s", str(seconds)]
@@ -138,7 +151,8 @@ def _train_tokenizer(material: Material, folder: Path, seconds: float, quiet: bo
     words += ["--tokenizer.patch_size", "2" if small else "4"]
     words += ["--tokenizer.channels", "[32,48]" if small else "[48,64]"]
     config = parse_config(TokenizerTrainingConfig, TOKENIZER_CONFIG, words)
-    return train_tokenizer(config, material.training, folder / "tokenizer", quiet=quiet)
+    images = DemoImages(material.training)
+    return train_tokenizer(config, images, folder / "tokenizer", quiet=quiet)
 
 
 def _write_tokens(material: Material, model_file: Path, folder: Path) -> Path:

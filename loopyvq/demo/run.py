@@ -7,6 +7,7 @@ from pathlib import Path
 from loopyvq.checkpoint import load_tokenizer, read_tensors
 from loopyvq.config import parse_config
 from loopyvq.data import ImageSet, Subset, open_image_set
+from loopyvq.demo.own_run import DemoImages, remove_run, require_own_run
 from loopyvq.demo.result import DemoPhoto, DemoResult
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.evaluation import (
@@ -66,20 +67,21 @@ def run_demo(folder: str | Path, *, seconds: float = 120.0, quiet: bool = False)
         Everything the report shows.
 
     Raises:
-        ConfigError: ``seconds`` is not positive.
+        ConfigError: ``seconds`` is not positive, or the folder holds a run that no demonstration
+            wrote.
         DataError: the sample photographs are not installed.
     """
     if not seconds > 0:
         raise ConfigError(f"seconds must be above 0, got {seconds}")
     folder = Path(folder)
-    for name in ("state.safetensors", "metrics.jsonl"):
-        (folder / name).unlink(missing_ok=True)
     training, shown = _divide(open_image_set("samples"))
     config = parse_config(
         TokenizerTrainingConfig, DEMO_CONFIG, ["--run.time_limit_s", str(seconds)]
     )
+    require_own_run(folder)
+    remove_run(folder)
     started = time.monotonic()
-    model_file = train_tokenizer(config, training, folder, quiet=quiet)
+    model_file = train_tokenizer(config, DemoImages(training), folder, quiet=quiet)
     elapsed = time.monotonic() - started
     return _gather(config, model_file, training, shown, elapsed)
 

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import io
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,3 +95,24 @@ def test_the_models_are_there_to_go_on_with(outcome: Outcome, tmp_path: Path) ->
 def test_a_demo_of_no_time(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seconds must be above 0"):
         demo.run_generation(tmp_path, seconds=0.0)
+
+
+def test_a_demo_may_replace_another_one(outcome: Outcome, tmp_path: Path) -> None:
+    folder = shutil.copytree(outcome.folder, tmp_path / "out")
+    for name in ("tokenizer", "prior"):  # a prior names its tokens by the folder
+        text = (folder / name / "config.json").read_text()
+        moved = text.replace(str(outcome.folder), str(folder))
+        (folder / name / "config.json").write_text(moved)
+    demo._clear(folder)
+    assert not list(folder.rglob("state.safetensors"))
+    assert not (folder / "tokens" / "tokens.json").exists()
+
+
+@pytest.mark.parametrize("part", ["tokenizer", "tokens", "prior"])
+def test_what_no_demo_wrote_stays(tmp_path: Path, outcome: Outcome, part: str) -> None:
+    shutil.copytree(outcome.folder / part, tmp_path / part)
+    (tmp_path / part / "config.json").write_text('{"data": "photos"}')
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="that no demo wrote: choose another folder"):
+        demo.run_generation(tmp_path, outcome.folder.parent / "images", quiet=True)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from loopyvq.cli.main import main
 from loopyvq.data import ImageSet, Subset, open_image_set
 from loopyvq.demo.result import DemoResult
 from loopyvq.errors import ConfigError, DataError
-from tests.training.conftest import TINY
+from loopyvq.training import train_tokenizer
+from tests.training.conftest import TINY, tiny_training
 
 CONFIG = {**TINY, "run": {**TINY["run"], "steps": 3}, "num_validation": 0}
 
@@ -134,9 +136,19 @@ def test_held_out_photographs_must_be_there(
 def test_a_demo_replaces_an_earlier_one(
     outcome: Outcome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("state.safetensors", "metrics.jsonl"):
-        (tmp_path / name).write_text("an earlier run")
+    folder = shutil.copytree(outcome.folder, tmp_path / "again")
     monkeypatch.setattr(demo, "DEMO_CONFIG", CONFIG)
     monkeypatch.setattr(demo, "open_image_set", lambda _: Cropped(open_image_set("samples")))
-    again = demo.run_demo(tmp_path, quiet=True)
+    again = demo.run_demo(folder, quiet=True)
     assert again.points == outcome.result.points
+
+
+def test_a_run_that_no_demo_wrote_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "DEMO_CONFIG", CONFIG)
+    images = Cropped(open_image_set("samples"))
+    train_tokenizer(tiny_training("--run.steps", "1"), images, tmp_path, quiet=True)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr(demo, "open_image_set", lambda _: images)
+    with pytest.raises(ConfigError, match="holds a run that no demo wrote"):
+        demo.run_demo(tmp_path, quiet=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
