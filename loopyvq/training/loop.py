@@ -157,14 +157,12 @@ class _Trainer:
         batches, begun = self._batches(draws), self.state.step
         self.model.train()
         with PatientInterrupt() as interrupt:
-            while self.state.step < self.config.steps:
+            while self._goes_on():
                 self._step(batches)
                 self._look()
                 if self._agreed(interrupt.requested):
                     self._save_state()
                     raise KeyboardInterrupt
-                if self._progress() >= 1:
-                    break
             if self.state.step == begun:  # a run that was done stays as it is
                 return
             if self.state.step % self.config.validate_every:
@@ -176,6 +174,10 @@ class _Trainer:
     def _agreed(self, wanted: bool) -> bool:
         """Do what the first process wants, so that none waits for another."""
         return bool(self.fabric.broadcast(wanted)) if self.fabric.world_size > 1 else wanted
+
+    def _goes_on(self) -> bool:
+        """Tell whether steps or time are left; a new run takes one step in any case."""
+        return self.state.step == 0 or self._progress() < 1
 
     def _progress(self) -> float:
         """Tell the share of the training that is done, by steps or by time."""

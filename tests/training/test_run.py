@@ -185,6 +185,16 @@ def test_a_run_that_is_done_stays_as_it_is(photos, tmp_path):
     assert {path.name: path.read_bytes() for path in kept} == before
 
 
+def test_a_run_whose_time_is_up_stays_as_it_is(photos, tmp_path):
+    config = tiny_training("--run.steps", "100000", "--run.time_limit_s", "0.001")
+    train_tokenizer(config, photos, tmp_path, quiet=True)
+    saved = read_tensors(tmp_path / "state.safetensors", "training state")
+    assert saved.header["step"] == 1
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")}
+    train_tokenizer(config, photos, tmp_path, resume=True, quiet=True)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")} == before
+
+
 def test_a_run_does_not_go_on_with_other_images(photos, tmp_path):
     images = shutil.copytree(photos, tmp_path / "images")
     train_tokenizer(tiny_training(), images, tmp_path / "run", quiet=True)
