@@ -17,7 +17,7 @@ from loopyvq.checkpoint import load_tokenizer, save_tokenizer, write_atomically
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.interop.diffusers_config import folder_config, tokenizer_config
 from loopyvq.interop.restricted_pickle import StoredTensor
-from loopyvq.interop.taming import Conversion, refuse_run_folder
+from loopyvq.interop.taming import Conversion, refuse_run_folder, remove_other_parts
 from loopyvq.interop.taming_state import taming_names, tokenizer_from_state, tokenizer_to_state
 from loopyvq.interop.torch_file import TorchFile
 from loopyvq.models import TamingConfig
@@ -46,7 +46,7 @@ def from_diffusers(source: str | Path, folder: str | Path) -> Conversion:
 
     Args:
         source: with ``config.json`` and the weights, as safetensors or as a file of torch.
-        folder: gets ``model.safetensors``.
+        folder: gets ``model.safetensors``. What an earlier conversion left beside it is removed.
 
     Returns:
         The file, and what was dropped.
@@ -63,6 +63,7 @@ def from_diffusers(source: str | Path, folder: str | Path) -> Conversion:
     tokenizer = tokenizer_from_state(config, _to_taming_names(state, config), path)
     target = folder / "model.safetensors"
     save_tokenizer(target, tokenizer)
+    remove_other_parts(folder, [target])
     factor = values.get("scaling_factor", _SCALING_FACTOR)
     unused = factor not in (None, _SCALING_FACTOR)
     return Conversion([target], [f"scaling_factor {factor} of pipelines"] if unused else [])

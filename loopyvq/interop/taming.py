@@ -4,6 +4,7 @@ CKPT + YAML --restricted pickle--> tensors by name --> model.safetensors, prior.
 folder      --its names and shapes--> last.ckpt + config.yaml
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +27,7 @@ from loopyvq.interop.torch_file import TorchFile, write_torch_file
 from loopyvq.models import TamingConfig
 from loopyvq.pretrained import pretrained_file
 
-__all__ = ["Conversion", "from_taming", "refuse_run_folder", "to_taming"]
+__all__ = ["Conversion", "from_taming", "refuse_run_folder", "remove_other_parts", "to_taming"]
 
 _MODEL, _PRIOR, _CONDITION, _EXTRAS = (
     f"{name}.safetensors" for name in ("model", "prior", "condition", "extras")
@@ -118,6 +119,18 @@ def refuse_run_folder(folder: Path) -> None:
         raise ConfigError(f"{folder} holds a run already: choose another folder")
 
 
+def remove_other_parts(folder: Path, files: Sequence[Path]) -> None:
+    """Remove what an earlier conversion left beside the files of a new one.
+
+    Args:
+        folder: of both.
+        files: what the new one wrote.
+    """
+    for name in (_PRIOR, _CONDITION, _EXTRAS):
+        if folder / name not in files:
+            (folder / name).unlink(missing_ok=True)
+
+
 def _open_state(file: TorchFile) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Find the weights; give them with notes, and lines about the rest."""
     values = file.values if isinstance(file.values, dict) else {}
@@ -150,9 +163,7 @@ def _write_parts(parts: Parts, folder: Path, notes: dict[str, Any]) -> list[Path
     if parts.extras:
         write_tensors(extras, _EXTRAS_KIND, parts.extras)
         files.append(extras)
-    for path in (prior, condition, extras):
-        if path not in files:
-            path.unlink(missing_ok=True)
+    remove_other_parts(folder, files)
     return files
 
 

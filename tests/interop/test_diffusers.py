@@ -123,3 +123,11 @@ def test_what_diffusers_does_not_know_is_refused(taming_config, tiny_config, tmp
         save_tokenizer(tmp_path / "x" / "model.safetensors", Tokenizer(config))
         with pytest.raises(CheckpointError, match=message):
             to_diffusers(tmp_path / "x", tmp_path / "theirs")
+
+
+def test_parts_of_an_earlier_conversion_do_not_stay(folder, tmp_path):
+    (tmp_path / "again").mkdir()
+    for name in ("prior", "condition", "extras"):
+        (tmp_path / "again" / f"{name}.safetensors").write_bytes(b"of another model")
+    done = from_diffusers(folder, tmp_path / "again")
+    assert list((tmp_path / "again").iterdir()) == done.files
