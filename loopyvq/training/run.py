@@ -264,8 +264,8 @@ def claim_folder(
         images: those of the data that it learns from, if they are images.
 
     Raises:
-        TrainingError: it is not as it must be, was begun with other images, or the folder cannot
-            be written.
+        TrainingError: it is not as it must be, holds models without a run, was begun with other
+            images, or the folder cannot be written.
     """
     found = "" if images is None else fingerprint_of(images)
     if resume:
@@ -279,8 +279,17 @@ def claim_folder(
         return
     if (folder / "state.safetensors").is_file():
         raise TrainingError(f"{folder} holds a run already: resume it or choose another folder")
+    _require_no_models(folder)
     source = type(data).__name__ if isinstance(data, ImageSet) else _absolute(data)
     save_config(folder, config, data=source, kind=type(config).__name__, images=found)
+
+
+def _require_no_models(folder: Path) -> None:
+    """Refuse models that would be read in place of those of a new run, or behind them."""
+    for name in ("best", "last", "model", "prior"):
+        path = folder / f"{name}.safetensors"
+        if path.exists():
+            raise TrainingError(f"{path} is a model of another run: choose another folder")
 
 
 def save_config(folder: Path, config: Any, **further: str) -> None:

@@ -61,6 +61,8 @@ def bad(workspace, prior, tmp_path_factory) -> Path:
 def bad_models(folder: Path, workspace: Path) -> None:
     """A half model, another one, and what was written with a good one and damaged."""
     model = (workspace / "run" / "best.safetensors").read_bytes()
+    (folder / "converted").mkdir()
+    (folder / "converted" / "model.safetensors").write_bytes(model)
     (folder / "half.safetensors").write_bytes(model[: len(model) // 2])
     torch.manual_seed(9)
     tiny: TokenizerConfig = parse_config(TokenizerConfig, TINY["tokenizer"])

@@ -129,6 +129,15 @@ def test_runs_do_not_overwrite_each_other_and_resume_needs_one(photos, tmp_path)
         saved_config(tmp_path / "b")
 
 
+@pytest.mark.parametrize("name", ["best", "last", "model", "prior"])
+def test_models_of_others_hide_no_run(photos, tmp_path, name):
+    path = tmp_path / f"{name}.safetensors"
+    path.write_bytes(b"of a run that was killed before it saved a state, or converted")
+    with pytest.raises(TrainingError, match=f"{name}.safetensors is a model of another run"):
+        train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_state_of_another_model_is_refused(photos, tmp_path):
     train_tokenizer(tiny_training("--run.steps", "1"), photos, tmp_path, quiet=True)
     other = tiny_training("--tokenizer.channels", "[8,12]")
