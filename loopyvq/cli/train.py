@@ -101,7 +101,6 @@ def _train(
 ) -> None:
     """Train what the class of its config says."""
     from loopyvq.config import parse_config, read_yaml
-    from loopyvq.training.run import save_config
 
     if arguments.resume:
         folder = Path(arguments.resume)
@@ -114,8 +113,6 @@ def _train(
     if arguments.show_config:
         print(_as_yaml(config), end="")
         return
-    if arguments.resume and options:
-        save_config(folder, config)
     if data is None:
         raise ConfigError("give the training images with --data PATH, or --data samples")
     try:

@@ -18,6 +18,7 @@ from loopyvq.data import (
     cached,
     open_conditioned_set,
 )
+from loopyvq.data.fingerprint import fingerprint_of
 from loopyvq.data.token_batch import PackedTokens
 from loopyvq.data.token_draws import TokenDraws, is_held_out, split_rows
 from loopyvq.data.token_shards import holds_token_shards, open_token_shards
@@ -36,12 +37,14 @@ __all__ = ["train_prior"]
 
 
 class _Material(NamedTuple):
-    """What a prior is trained on and judged by."""
+    """What a prior is trained on and judged by; tokens or images, named by their content."""
 
     source: TokenSource
     draws: Dataset[Any]
     held_out: HeldOut | None
     to_tokens: ImageTokens | None
+    kind: str
+    name: str
     counts: Tensor | None = None
 
 
@@ -79,9 +82,10 @@ def train_prior(
     folder, run = Path(folder), config.run
     config = _anchored(config)
     material = _material(config, Path(data), folder, strict)
-    claim_folder(folder, config, data, resume)
     if resume:
         _require_same_tokens(folder, material.source)
+    claim_folder(folder, config, data, resume, material.name, what=material.kind)
+    if resume:
         config = replace(config, start_from="")  # the state to go on with has all weights
     torch.manual_seed(run.seed)
     prior = start_prior(config, material.source, material.counts)
@@ -142,7 +146,9 @@ def _from_shards(config: PriorTrainingConfig, data: Path, folder: Path) -> _Mate
         held_out = HeldOut(_pick(shards.packed, unseen), _pick(shards.packed, seen))
     source = shards.source
     counts = count_symbols(shards.packed, training, source.codebook_size)
-    return _Material(_moved(source, data, folder), draws, held_out, None, counts)
+    return _Material(
+        _moved(source, data, folder), draws, held_out, None, "tokens", shards.plan.digest, counts
+    )
 
 
 def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
@@ -157,6 +163,11 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
     known = Known(options.known, sizes.downsampling, second, sizes.image_channels)
     to_tokens = ImageTokens(tokenizer, _stop(options, default_stop(tokenizer)), known)
     is_unseen = is_held_out(torch.arange(len(images)), config.validation_share)
+    if bool(is_unseen.all()):
+        raise DataError(
+            f"validation_share {config.validation_share} holds out all of {len(images)} images: "
+            f"choose a smaller one"
+        )
     training = Subset(images, (~is_unseen).nonzero().flatten().tolist())
     unseen = _some(is_unseen.nonzero().flatten(), config.validation_images)
     seen = _some((~is_unseen).nonzero().flatten(), len(unseen))
@@ -164,8 +175,10 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
     if len(unseen):
         size, batch = options.crop.size, run.batch_size
         parts = [
-            _encode(to_tokens, ConditionedImages(Subset(images, rows.tolist()), size, told), batch)
-            for rows in (unseen, seen)
+            _encode(
+                to_tokens, ConditionedImages(Subset(images, rows.tolist()), size, told), batch, what
+            )
+            for rows, what in ((unseen, "held out for validation"), (seen, "to train on"))
         ]
         held_out = HeldOut(*parts)
         everything = torch.arange(held_out.training.num_images)
@@ -179,7 +192,7 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
         num_draws=run.steps * run.batch_size,
     )
     source = to_tokens.source(images, options.crop.size, options.tokenizer, folder)
-    return _Material(source, draws, held_out, to_tokens, counts)
+    return _Material(source, draws, held_out, to_tokens, "images", fingerprint_of(images), counts)
 
 
 def _stop(options: TokensFromImages, usual: StopRule) -> StopRule:
@@ -198,8 +211,10 @@ def _pick(packed: PackedTokens, rows: Tensor) -> PackedTokens:
     return PackedTokens.pack(*packed.select(rows))
 
 
-def _encode(to_tokens: ImageTokens, images: ConditionedImages, batch_size: int) -> PackedTokens:
-    """Encode all readable images of a small set."""
+def _encode(
+    to_tokens: ImageTokens, images: ConditionedImages, batch_size: int, what: str
+) -> PackedTokens:
+    """Encode all readable images of a small set; a word for them is for the message."""
     packs: list[PackedTokens] = []
     waiting: list[Sample] = []
     for index in range(len(images)):
@@ -212,7 +227,7 @@ def _encode(to_tokens: ImageTokens, images: ConditionedImages, batch_size: int) 
             packs.append(PackedTokens.pack(*to_tokens(Sample(*parts))))
             waiting = []
     if not packs:
-        raise DataError("none of the images held out for validation can be read")
+        raise DataError(f"none of the images {what} can be read")
     return PackedTokens.join(packs)
 
 

@@ -32,7 +32,6 @@ from loopyvq.training.vqgan_task import VqganTask
 
 __all__ = [
     "claim_folder",
-    "save_config",
     "saved_config",
     "train_segmentation",
     "train_tokenizer",
@@ -73,7 +72,7 @@ def train_tokenizer(
     """
     folder, run = Path(folder), config.run
     draws, held_out = _images(config, data, config.tokenizer.image_channels, strict)
-    claim_folder(folder, config, data, resume, draws.image_set)
+    claim_folder(folder, config, data, resume, fingerprint_of(draws.image_set))
     torch.manual_seed(run.seed)
     tokenizer = start_tokenizer(config.tokenizer, _start(config, resume))
     task = TokenizerTask(config, tokenizer, held_out)
@@ -119,7 +118,7 @@ def train_vqgan(
     # Last: images or weights may be missing.
     weights = _anchored(config.perceptual.weights)
     config = replace(config, perceptual=replace(config.perceptual, weights=weights))
-    claim_folder(folder, config, data, resume, draws.image_set)
+    claim_folder(folder, config, data, resume, fingerprint_of(draws.image_set))
     optim, task.adversary_optim = config.optim, config.discriminator_optim
     if config.rate_per_image > 0:
         rate = config.rate_per_image * run.batch_size
@@ -164,7 +163,7 @@ def train_segmentation(
     training, held_out = _divide(config, maps)
     palette = _anchored(config.labels.palette)
     config = replace(config, labels=replace(config.labels, palette=palette))
-    claim_folder(folder, config, data, resume, training)
+    claim_folder(folder, config, data, resume, fingerprint_of(training))
     draws = LabelDraws(training, config.crop, run.seed, num_draws=run.steps * run.batch_size)
     torch.manual_seed(run.seed)
     tokenizer = start_tokenizer(config.networks, _start(config, resume))
@@ -193,15 +192,12 @@ def saved_config(
         TrainingError: there is no run in the folder.
         ConfigError: its config is not valid.
     """
-    path = Path(folder) / "config.json"
+    values = _saved(Path(folder))
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         begun = values.get("kind", kind.__name__)
         if begun != kind.__name__:
             raise TrainingError(f"the run in {folder} is of another kind: {begun}")
         return parse_config(kind, values["config"]), str(values["data"])
-    except OSError as error:
-        raise TrainingError(f"there is no run to resume in {folder}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"the run in {folder} has no valid config: {error}") from error
 
@@ -252,36 +248,47 @@ def claim_folder(
     config: Any,
     data: str | Path | ImageSet,
     resume: bool,
-    images: ImageSet | None = None,
+    found: str,
+    *,
+    what: str = "images",
 ) -> None:
-    """Write the config of a new run, or check that a run to resume is there.
+    """Write the config of a new run, or check a run to resume and write how long it is to be.
 
     Args:
         folder: the run's folder.
         config: a config dataclass.
         data: what it is to train on.
         resume: whether a run must be there, or must not.
-        images: those of the data that it learns from, if they are images.
+        found: what names the content of the data, see `fingerprint_of`.
+        what: a word for the data.
 
     Raises:
         TrainingError: it is not as it must be, holds models without a run, was begun with other
-            images, or the folder cannot be written.
+            data, or the folder cannot be written.
     """
-    found = "" if images is None else fingerprint_of(images)
     if resume:
         if not (folder / "state.safetensors").is_file():
             raise TrainingError(f"there is no saved state in {folder} to resume")
-        if _saved(folder).get("images", found) != found:
+        if (_saved(folder).get("images") or found) != found:
             raise TrainingError(
-                f"the run in {folder} was begun with other images than {data} holds now: start "
+                f"the run in {folder} was begun with other {what} than {data} holds now: start "
                 f"another one from its model (--start_from)"
             )
+        _save_length(folder, config)
         return
     if (folder / "state.safetensors").is_file():
         raise TrainingError(f"{folder} holds a run already: resume it or choose another folder")
     _require_no_models(folder)
     source = type(data).__name__ if isinstance(data, ImageSet) else _absolute(data)
-    save_config(folder, config, data=source, kind=type(config).__name__, images=found)
+    values = {"data": source, "kind": type(config).__name__, "images": found}
+    _write(folder, values | {"config": config_to_dict(config)})
+
+
+def _save_length(folder: Path, config: Any) -> None:
+    """Write how long a run that goes on is to be, and how it is watched."""
+    values, now = _saved(folder), config_to_dict(config)["run"]
+    if values["config"].get("run") != json.loads(json.dumps(now)):
+        _write(folder, values | {"config": {**values["config"], "run": now}})
 
 
 def _require_no_models(folder: Path) -> None:
@@ -292,18 +299,7 @@ def _require_no_models(folder: Path) -> None:
             raise TrainingError(f"{path} is a model of another run: choose another folder")
 
 
-def save_config(folder: Path, config: Any, **further: str) -> None:
-    """Write what a run is started with; what else is known of it stays.
-
-    Args:
-        folder: the run's folder.
-        config: a config dataclass.
-        further: what it trains on, and what kind of training it is.
-
-    Raises:
-        TrainingError: the folder cannot be written.
-    """
-    values = (further or _saved(folder)) | {"config": config_to_dict(config)}
+def _write(folder: Path, values: dict[str, Any]) -> None:
     try:
         write_atomically(folder / "config.json", (json.dumps(values, indent=2) + "\n").encode())
     except CheckpointError as error:
@@ -313,9 +309,13 @@ def save_config(folder: Path, config: Any, **further: str) -> None:
 def _saved(folder: Path) -> dict[str, Any]:
     """Read what a run was started with, as it is written."""
     try:
-        values: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise TrainingError(f"there is no run to resume in {folder}") from error
     except (OSError, ValueError) as error:
         raise TrainingError(f"the run in {folder} has no valid config: {error}") from error
+    if not isinstance(values, dict) or not isinstance(values.get("config"), dict):
+        raise TrainingError(f"the run in {folder} has no valid config: it is no mapping")
     return values
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import torch
 import yaml
@@ -53,6 +54,19 @@ def test_a_run_that_is_done_can_go_on_for_longer(run, workspace, tmp_path):
     assert run(*resume, "--run.steps", 3, "--run.time_limit_s", 60)[0] == 2
     assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
     assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
+
+
+def test_a_resume_that_is_refused_leaves_the_config(run, workspace, tmp_path):
+    images, folder = tmp_path / "photos", tmp_path / "run"
+    shutil.copytree(workspace / "photos", images)
+    words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", images, "--out", folder]
+    assert run(*words, "--quiet", "--run.steps", 2, "--tables", 0)[0] == 0
+    before = (folder / "config.json").read_bytes()
+    (images / "0.png").unlink()
+    code, _, err = run("train", "tokenizer", "--resume", folder, "--run.steps", 9)
+    assert code == 2
+    assert "begun with other images" in err
+    assert (folder / "config.json").read_bytes() == before
 
 
 def test_train_vqgan_runs_and_resumes(run, workspace, tmp_path):

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ from loopyvq.checkpoint import (
     read_tensors,
 )
 from loopyvq.config import config_to_dict
+from loopyvq.data.token_draws import is_held_out
 from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
 from loopyvq.training import PriorTask, PriorTrainingConfig, train_prior, train_tokenizer
 from loopyvq.training.run import saved_config
@@ -165,6 +167,9 @@ def test_what_does_not_fit_is_refused(shards, photos, tmp_path):
         train_prior(tiny_prior_training("--images.tokenizer", "x"), photos, tmp_path / "a")
     with pytest.raises(DataError, match="no images to draw from"):
         train_prior(tiny_prior_training("--validation_share", "0.999"), shards, tmp_path / "a")
+    words = ("--validation_share", "0.999", "--images.tokenizer", "photo-f8")
+    with pytest.raises(DataError, match=r"validation_share 0\.999 holds out all of 8 images"):
+        train_prior(tiny_prior_training(*words), photos, tmp_path / "a")
     with pytest.raises(TrainingError, match="no saved state"):
         train_prior(tiny_prior_training(), shards, tmp_path / "a", resume=True)
     with pytest.raises(ConfigError, match="other options of images"):
@@ -175,6 +180,40 @@ def test_what_does_not_fit_is_refused(shards, photos, tmp_path):
     remade = write_patterned_shards(tmp_path / "remade", source=replace(SOURCE, threshold=0.7))
     with pytest.raises(TrainingError, match="begun with other tokens"):
         train_prior(tiny_prior_training(), remade, tmp_path / "b", resume=True, quiet=True)
+
+
+def test_a_run_does_not_go_on_with_tokens_of_other_images(shards, tmp_path):
+    train_prior(tiny_prior_training("--run.steps", "1"), shards, tmp_path / "run", quiet=True)
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    more = write_patterned_shards(tmp_path / "more", images=62)
+    with pytest.raises(TrainingError, match="begun with other tokens than"):
+        train_prior(tiny_prior_training(), more, tmp_path / "run", resume=True, quiet=True)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+    values = json.loads(before)
+    (tmp_path / "run" / "config.json").write_text(json.dumps({**values, "images": ""}))
+    train_prior(tiny_prior_training(), more, tmp_path / "run", resume=True, quiet=True)
+
+
+def test_a_run_does_not_go_on_with_other_images(photos, tmp_path):
+    words = ("--images.tokenizer", "photo-f8", "--images.crop.size", "32", "--run.steps", "1")
+    config = tiny_prior_training(*words, "--validation_share", "0")
+    images = shutil.copytree(photos, tmp_path / "images")
+    train_prior(config, images, tmp_path / "run", quiet=True)
+    train_prior(config, images, tmp_path / "run", resume=True, quiet=True)
+    (images / "0.png").unlink()
+    with pytest.raises(TrainingError, match="begun with other images"):
+        train_prior(config, images, tmp_path / "run", resume=True, quiet=True)
+
+
+@pytest.mark.parametrize("is_unseen", [True, False])
+def test_the_images_that_cannot_be_read_are_named(photos, tmp_path, is_unseen):
+    images = shutil.copytree(photos, tmp_path / "images")
+    for number in is_held_out(torch.arange(8), 0.3).eq(is_unseen).nonzero().flatten().tolist():
+        (images / f"{number}.png").write_text("no image")
+    words = ("--images.tokenizer", "photo-f8", "--images.crop.size", "32")
+    message = "images held out for validation can" if is_unseen else "images to train on can"
+    with pytest.raises(DataError, match=message):
+        train_prior(tiny_prior_training(*words, "--validation_share", "0.3"), images, tmp_path)
 
 
 def test_the_model_in_the_box_is_found_by_its_name(photos, tmp_path):

@@ -211,8 +211,22 @@ def test_a_run_does_not_go_on_with_other_images(photos, tmp_path):
     moved = images.rename(tmp_path / "moved")
     train_tokenizer(further, moved, tmp_path / "run", resume=True, quiet=True)
     shutil.copy(moved / "0.png", moved / "another.png")
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    assert saved_config(tmp_path / "run")[0] == further
+    longer = tiny_training("--run.steps", "9")
     with pytest.raises(TrainingError, match="begun with other images"):
-        train_tokenizer(further, moved, tmp_path / "run", resume=True, quiet=True)
+        train_tokenizer(longer, moved, tmp_path / "run", resume=True, quiet=True)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '{"config": []}', "{}", "{"])
+def test_a_config_that_is_none_is_one_line(photos, tmp_path, text):
+    train_tokenizer(tiny_training("--run.steps", "1"), photos, tmp_path, quiet=True)
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(TrainingError, match="has no valid config"):
+        saved_config(tmp_path)
+    with pytest.raises(TrainingError, match="has no valid config"):
+        train_tokenizer(tiny_training(), photos, tmp_path, resume=True, quiet=True)
 
 
 def test_data_is_named_by_its_link(photos, tmp_path):
