@@ -11,6 +11,7 @@ that was killed and resumed is bit-identical to one that was not.
 """
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -164,6 +165,7 @@ class _Trainer:
                     self._save_state()
                     raise KeyboardInterrupt
             if self.state.step == begun:  # a run that was done stays as it is
+                self._complete()
                 return
             if self.state.step % self.config.validate_every:
                 self._validate()
@@ -174,6 +176,15 @@ class _Trainer:
     def _agreed(self, wanted: bool) -> bool:
         """Do what the first process wants, so that none waits for another."""
         return bool(self.fabric.broadcast(wanted)) if self.fabric.world_size > 1 else wanted
+
+    def _complete(self) -> None:
+        """Write the models of a run that was killed between its last step and them."""
+        last, best = (self.folder / f"{name}.safetensors" for name in ("last", "best"))
+        if self.is_first and not last.is_file():
+            self.task.save(last, self.average.model, self.state.step)
+        if self._agreed(not best.is_file()):
+            self.state.best_score = -math.inf
+            self._validate()
 
     def _goes_on(self) -> bool:
         """Tell whether steps or time are left; a new run takes one step in any case."""
@@ -305,9 +316,10 @@ class _Trainer:
     def _save_state(self) -> None:
         if self.is_first:
             self.state.elapsed_s = time.monotonic() - self._started
-            save_state(self.folder / "state.safetensors", self.state)
             path = self.folder / "last.safetensors"
             self.task.save(path, self.average.model, self.state.step)
+            # Last: where there is a state, there is a model.
+            save_state(self.folder / "state.safetensors", self.state)
         self.fabric.barrier()
 
     def _batches(self, draws: Dataset[Any]) -> Iterator[Any]:

@@ -12,7 +12,7 @@ from loopyvq.checkpoint import load_tokenizer, read_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.data import open_image_set, split
 from loopyvq.errors import CheckpointError, DataError, TrainingError
-from loopyvq.training import TokenizerTask, run, train_tokenizer
+from loopyvq.training import TokenizerTask, loop, run, train_tokenizer
 from loopyvq.training.run import saved_config
 from tests.training.conftest import tiny_training
 
@@ -202,6 +202,30 @@ def test_a_run_whose_time_is_up_stays_as_it_is(photos, tmp_path):
     before = {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")}
     train_tokenizer(config, photos, tmp_path, resume=True, quiet=True)
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.safetensors")} == before
+
+
+@pytest.mark.parametrize("num_validation", [0, 2])
+def test_a_run_that_was_killed_at_its_end_is_completed(photos, tmp_path, num_validation):
+    config = tiny_training("--num_validation", str(num_validation))
+    best = train_tokenizer(config, photos, tmp_path, quiet=True)
+    last = tmp_path / "last.safetensors"
+    model = last.read_bytes()
+    for path in {best, last}:
+        path.unlink()
+    state = (tmp_path / "state.safetensors").read_bytes()
+    assert train_tokenizer(config, photos, tmp_path, resume=True, quiet=True).is_file()
+    assert last.read_bytes() == model
+    assert (tmp_path / "state.safetensors").read_bytes() == state
+
+
+def test_a_state_is_saved_after_its_model(photos, tmp_path, monkeypatch):
+    def fail(path, state):
+        raise OSError("no room is left")
+
+    monkeypatch.setattr(loop, "save_state", fail)
+    with pytest.raises(OSError, match="no room"):
+        train_tokenizer(tiny_training("--run.steps", "1"), photos, tmp_path, quiet=True)
+    assert load_tokenizer(tmp_path / "last.safetensors").quantizer.codebook.initialised
 
 
 def test_a_run_does_not_go_on_with_other_images(photos, tmp_path):
