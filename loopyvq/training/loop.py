@@ -92,7 +92,7 @@ def train(
     model, optimizer = fabric.setup(task.model, optimizer)
     if opponent:
         opponent.model, opponent.optimizer = fabric.setup(opponent.model, opponent.optimizer)
-    is_first = fabric.global_rank == 0
+    is_first, begun = fabric.global_rank == 0, state.step
     last_step = None if run.time_limit_s else run.steps
     journal = Journal(folder, state.step, last_step, quiet, run.tensorboard, is_kept=is_first)
     with journal:
@@ -100,7 +100,7 @@ def train(
             fabric, task, model, optimizer, average, state, journal, run, optim, folder, opponent
         )
         trainer.run(draws)
-    if is_first:
+    if is_first and state.step > begun:
         count = sum(parameter.numel() for parameter in task.model.parameters())
         ranks, device = fabric.world_size, fabric.device
         write_model_card(

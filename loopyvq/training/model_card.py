@@ -1,5 +1,6 @@
 """The model card of a run: what it was trained on, how, on what, and what it reached."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ __all__ = ["CARD", "TrainedOn", "write_model_card"]
 
 CARD = "model_card.md"
 """What the card is called within a run's folder."""
+
+_BESIDE = "model_card.new.md"
 
 # What only the config of one kind of training has.
 _KINDS = {"adversarial": "vqgan", "labels": "segmentation", "tokenizer": "tokenizer"}
@@ -44,12 +47,14 @@ class TrainedOn(NamedTuple):
 def write_model_card(folder: Path, trained: TrainedOn) -> Path | None:
     """Write the card of a run into its folder, from its config and its journal.
 
+    One that someone has edited stays; the new one is written beside it.
+
     Args:
         folder: the run's folder, with ``config.json`` and ``metrics.jsonl``.
         trained: what these two do not say.
 
     Returns:
-        The card, or None for a run without config, which only Python can start.
+        The card that was written, or None for a run without config, which only Python can start.
 
     Raises:
         CheckpointError: the card cannot be written.
@@ -77,8 +82,22 @@ def write_model_card(folder: Path, trained: TrainedOn) -> Path | None:
         numbers=_table(_last_numbers(folder / "metrics.jsonl")) or "None were measured.",
         config=yaml.safe_dump(_plain(config), sort_keys=False).rstrip(),
     )
-    write_atomically(folder / CARD, text.encode())
-    return folder / CARD
+    path = folder / (_BESIDE if _is_edited(folder / CARD) else CARD)
+    write_atomically(path, (text + _mark(text)).encode())
+    return path
+
+
+def _mark(text: str) -> str:
+    """Say, where no reader sees it, what a card was when it was written."""
+    return f"\n<!-- as written by loopyvq: {hashlib.sha256(text.encode()).hexdigest()[:16]} -->\n"
+
+
+def _is_edited(card: Path) -> bool:
+    """Tell whether a card is there that is not as a run wrote it."""
+    if not card.is_file():
+        return False
+    text, start, _ = card.read_text(encoding="utf-8", errors="replace").rpartition("\n<!-- as ")
+    return not start or card.read_bytes() != (text + _mark(text)).encode()
 
 
 def _last_numbers(journal: Path) -> dict[str, Any]:

@@ -50,3 +50,27 @@ def test_without_validation_the_last_batch_speaks(tmp_path):
 def test_a_run_without_config_gets_none(tmp_path):
     assert write_model_card(tmp_path, TRAINED) is None
     assert not list(tmp_path.iterdir())
+
+
+def test_a_card_that_was_edited_stays(tmp_path):
+    (tmp_path / "config.json").write_text(
+        '{"config": {"run": {"batch_size": 2, "seed": 0}}, "data": "x"}'
+    )
+    card = write_model_card(tmp_path, TRAINED)
+    assert write_model_card(tmp_path, TRAINED._replace(steps=4)) == card
+    assert "| steps | 4 of" in card.read_text()
+    edited = card.read_text().replace("*say it here.*", "to look at \u00e9tudes", 1)
+    card.write_text(edited, encoding="utf-8")
+    beside = write_model_card(tmp_path, TRAINED._replace(steps=5))
+    assert beside == tmp_path / "model_card.new.md"
+    assert "| steps | 5 of" in beside.read_text()
+    assert card.read_text(encoding="utf-8") == edited
+
+
+def test_a_run_that_was_done_leaves_its_card(photos, tmp_path):
+    config = tiny_training("--run.steps", "1", "--num_validation", "0")
+    train_tokenizer(config, photos, tmp_path, quiet=True)
+    (tmp_path / CARD).write_text("of mine")
+    train_tokenizer(config, photos, tmp_path, resume=True, quiet=True)
+    assert (tmp_path / CARD).read_text() == "of mine"
+    assert not list(tmp_path.glob("model_card.new*"))
