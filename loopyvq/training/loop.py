@@ -37,6 +37,7 @@ from loopyvq.training.precision import resolve_precision
 from loopyvq.training.run_config import RunConfig
 from loopyvq.training.state import TrainingState, load_state, save_state
 from loopyvq.training.task import AdversarialTask, Task
+from loopyvq.training.worker_errors import with_plain_errors
 
 __all__ = ["train"]
 
@@ -338,7 +339,7 @@ class _Trainer:
             persistent_workers=config.workers > 0,
             pin_memory=self.fabric.device.type == "cuda",
         )
-        return iter(loader)
+        return with_plain_errors(iter(loader))
 
 
 def _generator(seed: int, step: int, rank: int) -> torch.Generator:

@@ -103,6 +103,15 @@ def test_workers_change_nothing(photos, tmp_path):
     assert all(torch.equal(none[name], one[name]) for name in none)
 
 
+def test_a_broken_image_is_one_line_from_workers_too(photos, tmp_path):
+    images = shutil.copytree(photos, tmp_path / "images")
+    for path in images.iterdir():
+        path.write_text("no image")
+    config = tiny_training("--run.workers", "1", "--num_validation", "0")
+    with pytest.raises(DataError, match=r"^cannot read the image [^\n]*\.png: [^\n]*$"):
+        train_tokenizer(config, images, tmp_path / "run", strict=True, quiet=True)
+
+
 def test_a_time_limit_ends_the_run_early(photos, tmp_path):
     config = tiny_training("--run.steps", "100000", "--run.time_limit_s", "1.0")
     train_tokenizer(config, photos, tmp_path, quiet=True)
