@@ -5,6 +5,7 @@ log-uniform threshold wastes half of the steps on images without tokens; drawing
 evenly and asking the quantizer's length curve for the threshold does not.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -25,8 +26,9 @@ class BudgetConfig:
     Attributes:
         kind: ``mean_length``: a threshold at which sites have a mean length that is uniform in
             ``low..high``; ``log_uniform``: a threshold whose logarithm is uniform; ``depth``: a
-            whole number of turns for all sites, uniform, with no threshold (fixed-depth
-            residual VQ); ``full``: no threshold, all turns.
+            whole number of turns for all sites, each within ``low..high`` that the quantizer has
+            as often, with no threshold (fixed-depth residual VQ); ``full``: no threshold, all
+            turns.
         low: smallest mean length, threshold or depth.
         high: largest.
     """
@@ -39,6 +41,11 @@ class BudgetConfig:
         """Check the range."""
         if not 0 < self.low <= self.high:
             raise ConfigError(f"budget needs 0 < low <= high, got {self.low} and {self.high}")
+        if self.kind == "depth" and math.ceil(self.low) > self.high:
+            raise ConfigError(
+                f"budget.kind depth needs a whole number within low..high, got {self.low} and "
+                f"{self.high}"
+            )
 
 
 class Budget(NamedTuple):
@@ -77,8 +84,9 @@ def draw_budget(
         low, high = _ends(config, share)
         threshold = torch.lerp(low.log(), high.log(), share).exp()
     elif config.kind == "depth":
-        low, high = _ends(config, share)
-        depth = (low + share * (high + 1 - low)).long().clamp(max=int(config.high))
+        most = min(math.floor(config.high), quantizer.max_depth)
+        least = min(math.ceil(config.low), most)
+        depth = (least + share * (most + 1 - least)).long().clamp(max=most)
     return Budget(threshold, depth)
 
 

@@ -44,6 +44,30 @@ def test_depths_are_whole_numbers_from_low_to_high(quantizer):
     assert fixed_budget(config, quantizer, 3, 2.2).depth.flatten().tolist() == [2, 2, 2]
 
 
+def test_depths_of_whole_ends_are_drawn_as_ever(quantizer):
+    config = BudgetConfig(kind="depth", low=1.0, high=8.0)
+    budget = draw_budget(config, quantizer, 1000, torch.Generator().manual_seed(0))
+    share = torch.rand(1000, 1, 1, generator=torch.Generator().manual_seed(0))
+    low, high = torch.full_like(share, 1.0), torch.full_like(share, 8.0)
+    assert torch.equal(budget.depth, (low + share * (high + 1 - low)).long().clamp(max=8))
+
+
+@pytest.mark.parametrize(
+    ("ends", "depths"), [((0.3, 6.0), range(1, 7)), ((1.5, 30.0), range(2, 9)), ((20.0, 30.0), [8])]
+)
+def test_every_depth_that_there_is_comes_as_often(quantizer, ends, depths):
+    config = BudgetConfig(kind="depth", low=ends[0], high=ends[1])
+    budget = draw_budget(config, quantizer, 6000, torch.Generator().manual_seed(0))
+    found, counts = budget.depth.unique(return_counts=True)
+    assert found.tolist() == list(depths)
+    assert counts.min() > 0.9 * 6000 / len(depths)
+
+
+def test_a_range_of_depths_holds_one():
+    with pytest.raises(ConfigError, match=r"whole number within low..high, got 1.2 and 1.8"):
+        BudgetConfig(kind="depth", low=1.2, high=1.8)
+
+
 def test_full_uses_every_turn(quantizer):
     config = BudgetConfig(kind="full")
     budget = draw_budget(config, quantizer, 3, torch.Generator().manual_seed(0))
