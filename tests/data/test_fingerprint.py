@@ -23,6 +23,13 @@ def test_a_set_is_named_by_what_is_in_it(tmp_path):
     assert len({fingerprint_of(images) for images in (first, *others)}) == 4
 
 
+def test_images_of_all_parts_are_looked_at(tmp_path):
+    whole = fingerprint_of(folder_of(tmp_path / "whole", range(40)))
+    for number in (0, 20, 37):
+        shades = [200 if place == number else place for place in range(40)]
+        assert fingerprint_of(folder_of(tmp_path / f"{number}", shades)) != whole
+
+
 def test_broken_images_count(tmp_path):
     images = folder_of(tmp_path / "first", range(3))
     whole = fingerprint_of(images)

@@ -8,12 +8,13 @@ import sys
 import pytest
 import torch
 
-from loopyvq.checkpoint import load_tokenizer, read_tensors
+from loopyvq.checkpoint import load_tokenizer, read_tensors, write_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.data import open_image_set, split
 from loopyvq.errors import CheckpointError, DataError, TrainingError
 from loopyvq.training import TokenizerTask, loop, run, train_tokenizer
 from loopyvq.training.run import saved_config
+from loopyvq.training.task import Validation
 from tests.training.conftest import tiny_training
 
 # Dies like a machine that loses power, two steps after the last saved state.
@@ -201,6 +202,34 @@ def test_a_run_that_is_done_stays_as_it_is(photos, tmp_path):
     before = {path.name: path.read_bytes() for path in kept}
     train_tokenizer(tiny_training(), photos, tmp_path, resume=True, quiet=True)
     assert {path.name: path.read_bytes() for path in kept} == before
+
+
+def test_the_best_model_is_kept_over_later_ones(photos, tmp_path, monkeypatch):
+    def judged(self, model):
+        return Validation(scores.pop(0), {}, None)
+
+    def kept():
+        return read_tensors(tmp_path / "best.safetensors", "tokenizer").header["notes"]["step"]
+
+    scores = [1.0, 3.0, 2.0, 2.5, 3.5]
+    monkeypatch.setattr(TokenizerTask, "validate", judged)
+    words = ("--run.validate_every", "1", "--run.steps")
+    train_tokenizer(tiny_training(*words, "3"), photos, tmp_path, quiet=True)
+    assert kept() == 2
+    train_tokenizer(tiny_training(*words, "4"), photos, tmp_path, resume=True, quiet=True)
+    assert kept() == 2
+    train_tokenizer(tiny_training(*words, "5"), photos, tmp_path, resume=True, quiet=True)
+    assert kept() == 5
+
+
+def test_the_time_of_a_run_is_counted_over_all_resumes(photos, tmp_path):
+    train_tokenizer(tiny_training("--run.steps", "1"), photos, tmp_path, quiet=True)
+    path = tmp_path / "state.safetensors"
+    saved = read_tensors(path, "training state")
+    known = {"step": 1, "best_score": saved.header["best_score"], "elapsed_s": 5000.0}
+    write_tensors(path, "training state", saved.tensors, **known)
+    train_tokenizer(tiny_training("--run.steps", "2"), photos, tmp_path, resume=True, quiet=True)
+    assert read_tensors(path, "training state").header["elapsed_s"] > 5000
 
 
 def test_a_run_whose_time_is_up_stays_as_it_is(photos, tmp_path):

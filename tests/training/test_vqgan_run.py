@@ -6,12 +6,12 @@ import sys
 import pytest
 import torch
 
-from loopyvq.checkpoint import load_tokenizer, read_tensors
+from loopyvq.checkpoint import load_tokenizer, read_tensors, write_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.errors import CheckpointError, ConfigError
-from loopyvq.training import VqganTask, VqganTrainingConfig, train_vqgan
+from loopyvq.training import VqganTask, VqganTrainingConfig, loop, train_vqgan
 from loopyvq.training.run import saved_config
-from tests.training.test_vqgan_task import TAMING, tiny_gan
+from tests.training.test_vqgan_task import TAMING, make, tiny_gan
 
 
 class Killed(BaseException):
@@ -73,6 +73,30 @@ def test_lpips_without_weights_leaves_no_run(photos, tmp_path):
     with pytest.raises(CheckpointError, match="no weights"):
         train_vqgan(config, photos, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_warm_up_of_the_discriminator_counts_from_its_own_start(photos, tmp_path, monkeypatch):
+    def recorded(step, progress, optim):
+        if optim == config.discriminator_optim:
+            asked.append(step)
+        return rate(step, progress, optim)
+
+    asked, rate = [], loop.learning_rate_at
+    config = tiny_gan("--adversarial.start_step", "4")  # it learns from one step earlier on
+    monkeypatch.setattr(loop, "learning_rate_at", recorded)
+    train_vqgan(config, photos, tmp_path, quiet=True)
+    assert asked == [0, 0, 0, 0, 1, 2]
+
+
+def test_a_run_that_goes_on_needs_no_other_discriminator(photos, tmp_path):
+    words = ("--discriminator.normalisation", "batch", "--discriminator_weights", str(tmp_path))
+    other = make(*words[:2]).critic.discriminator.state_dict()
+    tensors = {f"loss.discriminator.{name}": item for name, item in other.items()}
+    write_tensors(tmp_path / "extras.safetensors", "taming extras", tensors)
+    train_vqgan(tiny_gan(*words, "--run.steps", "1"), photos, tmp_path / "run", quiet=True)
+    (tmp_path / "extras.safetensors").unlink()
+    train_vqgan(tiny_gan(*words), photos, tmp_path / "run", resume=True, quiet=True)
+    assert state_of(tmp_path / "run").header["step"] == 6
 
 
 def test_float16_is_refused(photos, tmp_path):
