@@ -12,7 +12,7 @@ from loopyvq.cli.drawing import (
     told_in_one_line,
     wished_windows,
 )
-from loopyvq.cli.gallery import Gallery, new_film, write_animation
+from loopyvq.cli.gallery import CANVAS, Gallery, new_film, write_animation
 from loopyvq.cli.wishes import add_wishes, wanted_classes, wished_request
 from loopyvq.errors import ConfigError
 
@@ -76,12 +76,12 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
             known=type(known)(*(item.expand(count, *item.shape[1:]) for item in known)),
             mask=mask.expand(count, *mask.shape),
         )
-        gallery = Gallery(arguments.out, model, size, arguments.tokens_out)
+        gallery = Gallery(arguments.out, model, size, count, arguments.tokens_out)
         film = new_film(arguments.gif, request.grid)
         for tokens in draw_all(model, request, windows, arguments, film):
             gallery.add(tokens)
         if film is not None:
-            path = Path(arguments.out) / "canvas.gif"
+            path = Path(arguments.out) / CANVAS
             write_animation(path, film, model, size, model.ranks(windows, request.grid, mask))
     columns = count + 2 if count + 2 <= _ONE_ROW else None
     gallery.close(columns, before=_beginning(model, known, mask, gallery))

@@ -12,6 +12,7 @@ from loopyvq.cli.drawing import (
     told_in_one_line,
     wished_windows,
 )
+from loopyvq.cli.gallery import without_overviews
 from loopyvq.cli.outputs import write_image
 from loopyvq.errors import ConfigError
 
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     out = Path(arguments.out)
     if _is_images(arguments.prior):
         channels, size, model = _channels(arguments), None, None
-        ready = open_image_set(arguments.prior, channels=channels)
+        ready = without_overviews(open_image_set(arguments.prior, channels=channels))
     else:
         ready, model = None, open_model(arguments)
         channels, size = model.tokenizer.config.image_channels, model.trained_size

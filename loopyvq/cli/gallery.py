@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loopyvq.cli.outputs import write_image
+from loopyvq.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from loopyvq.data import ImageSet
     from loopyvq.generation import Film, ImagePrior
     from loopyvq.tokens import Tokens
 
-__all__ = ["Gallery", "new_film", "write_animation"]
+__all__ = ["CANVAS", "Gallery", "new_film", "without_overviews", "write_animation"]
 
+CANVAS = "canvas.gif"
+_SHEET = "sheet.png"
 _SHOWN = 100  # images of a contact sheet
 _FILMED = 16
 
@@ -25,7 +29,11 @@ class Gallery:
         folder: where images go.
         model: the tokenizer and the threshold of the tokens.
         size: of the images, in pixels.
+        count: images that there will be.
         tokens_folder: where token files go, if anywhere.
+
+    Raises:
+        ConfigError: a folder holds files of an earlier run that would stay among the new ones.
     """
 
     def __init__(
@@ -33,6 +41,7 @@ class Gallery:
         folder: str | Path,
         model: "ImagePrior",
         size: tuple[int, int],
+        count: int,
         tokens_folder: str | None = None,
     ) -> None:
         self.folder, self.model, self.size = Path(folder), model, size
@@ -40,6 +49,9 @@ class Gallery:
         self.count = 0
         self.num_tokens = 0
         self._shown: list[Tensor] = []
+        _require_none_beyond(self.folder, ".png", count)
+        if self.tokens_folder is not None:
+            _require_none_beyond(self.tokens_folder, ".tokens", count)
         self.folder.mkdir(parents=True, exist_ok=True)  # at once, if it cannot be
 
     def look_at(self, tokens: "Tokens") -> "Tensor":
@@ -84,7 +96,7 @@ class Gallery:
         from loopyvq.pictures import contact_sheet
 
         images = [*before, *self._shown]
-        write_image(self.folder / "sheet.png", contact_sheet(images, columns))
+        write_image(self.folder / _SHEET, contact_sheet(images, columns))
 
     def _write_tokens(self, tokens: "Tokens", number: int, path: Path) -> None:
         from loopyvq.token_file import TokenFile, write_token_file
@@ -94,6 +106,23 @@ class Gallery:
         one = Tokens(tokens.codes[number], tokens.lengths[number])
         size, model = source.codebook_size, source.tokenizer
         write_token_file(path, TokenFile(one, *self.size, source.threshold, size, model))
+
+
+def without_overviews(images: "ImageSet") -> "ImageSet":
+    """Leave out the sheet and the animation that a drawing command put beside its images.
+
+    Args:
+        images: any set.
+
+    Returns:
+        The same set, or what is left of one that such a command wrote.
+    """
+    from loopyvq.data import Subset
+
+    keys = [images.key(index) for index in range(len(images))]
+    if "00000.png" not in keys:
+        return images
+    return Subset(images, [i for i, key in enumerate(keys) if key not in (_SHEET, CANVAS)])
 
 
 def new_film(wanted: bool, grid: tuple[int, int]) -> "Film | None":
@@ -129,3 +158,14 @@ def write_animation(
         images = paint(model.tokenizer, tokens, threshold, size)
         frames.append(contact_sheet([veil(image, ranks < num_sites, factor) for image in images]))
     write_atomically(path, animation(frames))
+
+
+def _require_none_beyond(folder: Path, suffix: str, count: int) -> None:
+    """Refuse a folder with files of an earlier run that nothing would write over."""
+    stems = [path.stem for path in folder.glob(f"*{suffix}")]
+    others = sorted(stem for stem in stems if stem.isdecimal() and int(stem) >= count)
+    if others:
+        raise ConfigError(
+            f"{folder} holds {others[0]}{suffix} of an earlier run, which would stay among the new "
+            f"ones: remove it or choose another folder"
+        )

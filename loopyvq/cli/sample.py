@@ -13,7 +13,7 @@ from loopyvq.cli.drawing import (
     told_in_one_line,
     wished_windows,
 )
-from loopyvq.cli.gallery import Gallery, new_film, write_animation
+from loopyvq.cli.gallery import CANVAS, Gallery, new_film, write_animation
 from loopyvq.cli.wishes import add_wishes, wanted_classes, wished_request
 from loopyvq.errors import ConfigError
 
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         jury = _jury(arguments, model, classes) if arguments.reject else None
         if jury is not None:
             request = request.select(jury.rows)
-        gallery = Gallery(arguments.out, model, size, arguments.tokens_out)
+        gallery = Gallery(arguments.out, model, size, arguments.count, arguments.tokens_out)
         film = new_film(arguments.gif, request.grid)
         for tokens in draw_all(model, request, windows, arguments, film):
             if jury is None:
@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         if jury is not None:
             gallery.add(jury.best())
         if film is not None:
-            path = Path(arguments.out) / "canvas.gif"
+            path = Path(arguments.out) / CANVAS
             write_animation(path, film, model, size, model.ranks(windows, request.grid))
     gallery.close(_columns(arguments, model))
     mean = gallery.num_tokens / gallery.count

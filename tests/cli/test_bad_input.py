@@ -35,6 +35,8 @@ def bad(workspace, prior, tmp_path_factory) -> Path:
         (folder / name).symlink_to(workspace / name)
     (folder / "tiny.yaml").write_bytes((workspace / "tiny.yaml").read_bytes())
     (folder / "empty").mkdir()
+    (folder / "drawn").mkdir()
+    (folder / "drawn" / "00001.png").touch()
     (folder / "notes.txt").write_text("no-such.png\n")
     (folder / "nothing.txt").write_text("\n")
     (folder / "fake.png").write_text("this is no image")

@@ -79,6 +79,18 @@ def test_images_that_were_drawn_before(run, real, tmp_path):
     assert code == 0, err
 
 
+def test_the_sheet_of_a_folder_of_samples_is_no_sample(run, real, tmp_path):
+    drawn = tmp_path / "drawn"
+    drawn.mkdir()
+    for number, path in enumerate(sorted(real.rglob("*.png"))[:4]):
+        shutil.copy(path, drawn / f"{number:05}.png")
+    shutil.copy(drawn / "00000.png", drawn / "sheet.png")
+    code, _, err = evaluate(run, drawn, real, tmp_path, "--classifier-steps", 5, "--count", 8)
+    assert code == 0, err
+    rows = json.loads((tmp_path / "result.json").read_text())["results"]
+    assert rows[1]["num_images"] == 4
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

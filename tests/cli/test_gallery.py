@@ -1,9 +1,12 @@
 """What the drawing commands write; test_sample and test_complete run them whole."""
 
+import pytest
 import torch
 from PIL import Image
 
-from loopyvq.cli.gallery import Gallery, new_film, write_animation
+from loopyvq.cli.gallery import Gallery, new_film, without_overviews, write_animation
+from loopyvq.data import open_image_set
+from loopyvq.errors import ConfigError
 from loopyvq.generation import open_image_prior
 from loopyvq.token_file import read_token_file
 from loopyvq.tokens import Tokens
@@ -17,7 +20,7 @@ def tokens_of(count):
 
 def test_images_and_tokens_are_written_as_they_come(prior, tmp_path):
     model = open_image_prior(prior)
-    gallery = Gallery(tmp_path / "out", model, (30, 32), str(tmp_path / "tokens"))
+    gallery = Gallery(tmp_path / "out", model, (30, 32), 3, str(tmp_path / "tokens"))
     for count in (2, 1):
         gallery.add(tokens_of(count))
         assert len(list((tmp_path / "out").iterdir())) == gallery.count
@@ -28,6 +31,31 @@ def test_images_and_tokens_are_written_as_they_come(prior, tmp_path):
     gallery.close(3, before=[gallery.look_at(tokens_of(1))[0]])
     with Image.open(tmp_path / "out" / "sheet.png") as sheet:
         assert sheet.size == (2 + 3 * 34, 2 + 2 * 32)
+
+
+def test_files_of_an_earlier_run_must_not_stay_among_the_new_ones(tmp_path):
+    (tmp_path / "notes.png").touch()
+    for folder, file in {"out": "00002.png", "tokens": "00003.tokens"}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / file).touch()
+    where = tmp_path / "out", None, (32, 32)
+    with pytest.raises(ConfigError, match=r"holds 00002.png of an earlier run"):
+        Gallery(*where, 2)
+    Gallery(*where, 3)
+    with pytest.raises(ConfigError, match=r"holds 00003.tokens of an earlier run"):
+        Gallery(*where, 3, str(tmp_path / "tokens"))
+
+
+def test_the_overviews_of_a_folder_are_no_images(prior, tmp_path):
+    model = open_image_prior(prior)
+    gallery = Gallery(tmp_path, model, (32, 32), 2)
+    gallery.add(tokens_of(2))
+    gallery.close()
+    (tmp_path / "canvas.gif").write_bytes((tmp_path / "00000.png").read_bytes())
+    images = without_overviews(open_image_set(tmp_path))
+    assert [images.key(index) for index in range(len(images))] == ["00000.png", "00001.png"]
+    (tmp_path / "00000.png").unlink()  # whoever wrote this, it was not the command
+    assert len(without_overviews(open_image_set(tmp_path))) == 3
 
 
 def test_an_animation_of_the_moments(prior, tmp_path):
