@@ -65,7 +65,7 @@ class Known:
         image_channels: of the images.
 
     Raises:
-        ConfigError: the model does not take such conditions.
+        ConfigError: the model does not take such conditions, or a site cannot have so many cells.
     """
 
     def __init__(
@@ -79,6 +79,11 @@ class Known:
         self.downsampling = downsampling
         self.tokenizer = tokenizer
         kind = config.data.kind
+        if kind == "segmentation" and tokenizer is None and downsampling % config.cells:
+            raise ConfigError(
+                f"a site of {downsampling} pixels cannot have {config.cells} cells along each "
+                f"side: choose a divisor"
+            )
         if tokenizer is not None:
             labels = bool(getattr(tokenizer.config, "label_maps", False))
             planes = {"segmentation": config.data.labels.num_labels, "depth": 1, "edges": 1}
@@ -186,11 +191,6 @@ class Known:
     def _labels(self, labels: Int[Tensor, "b H W"]) -> Int[Tensor, "b h2 w2"]:
         """Give the most frequent label of every cell, of several the lowest."""
         side, sites = self.downsampling // self.config.cells, labels.shape[1:]
-        if side * self.config.cells != self.downsampling:
-            raise ConfigError(
-                f"a site of {self.downsampling} pixels cannot have {self.config.cells} cells along "
-                f"each side: choose a divisor"
-            )
         padding = [-length % self.downsampling for length in sites]
         whole = F.pad(labels.float().unsqueeze(1), (0, padding[1], 0, padding[0]), mode="replicate")
         cells = F.unfold(whole, side, stride=side).long()

@@ -140,18 +140,18 @@ def views_of(
 
 
 def _claimed(folder: Path, plan: ShardPlan) -> ShardPlan:
-    """Give the plan of a folder: the new one, or an equal one that is there."""
-    if not holds_token_shards(folder):
-        write_plan(folder, plan)
-        return plan
-    there = read_plan(folder)
-    if not there.images:  # older than what names the images
-        plan = replace(plan, images="")
-    if there.digest != plan.digest:
-        raise DataError(
-            f"{folder} holds tokens of another model, of other images or with other options: "
-            f"choose another folder"
-        )
+    """Give the plan of a folder: an equal one that is there, else the new one."""
+    if holds_token_shards(folder):
+        there = read_plan(folder)
+        same = plan if there.images else replace(plan, images="")  # older than what names them
+        if there.digest == same.digest:
+            return same
+        if any(True for _ in folder.glob("shard-*.safetensors")):
+            raise DataError(
+                f"{folder} holds tokens of another model, of other images or with other options: "
+                f"choose another folder"
+            )
+    write_plan(folder, plan)
     return plan
 
 

@@ -50,7 +50,7 @@ def test_the_most_frequent_label_of_a_cell_counts():
     beyond = Known(KnownConfig(LABELS), 8)(sample(labels[:, :12, :12], 12)).symbols
     assert beyond.shape == (1, 2, 2)
     with pytest.raises(ConfigError, match="choose a divisor"):
-        Known(KnownConfig(LABELS, cells=3), 8)(sample(labels))
+        Known(KnownConfig(LABELS, cells=3), 8)
 
 
 def test_boxes_are_told_as_they_are():

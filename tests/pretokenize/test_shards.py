@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from loopyvq.data import ConditionDataConfig, ImageSet, open_conditioned_set, to_pil
-from loopyvq.data.token_shards import ShardPlan, open_token_shards, shard_path
+from loopyvq.data.token_shards import ShardPlan, open_token_shards, shard_path, write_plan
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.pretokenize import ImageTokens, Known, KnownConfig, StopRule, pretokenize, square_side
 from loopyvq.pretokenize.shards import views_of
@@ -82,6 +82,13 @@ def test_another_job_does_not_mix_in(job, tmp_path):
     pretokenize(images, to_tokens, plan, tmp_path)
     with pytest.raises(DataError, match="choose another folder"):
         pretokenize(images, to_tokens, dataclasses.replace(plan, views=2), tmp_path)
+
+
+def test_a_plan_that_no_shard_was_made_of_gives_way(job, tmp_path):
+    images, to_tokens, plan = job
+    write_plan(tmp_path, dataclasses.replace(plan, views=2))
+    assert pretokenize(images, to_tokens, plan, tmp_path) == 0
+    assert len(open_token_shards(tmp_path)) == 10
 
 
 def test_broken_images_are_left_out(tokenizer, tokenizer_path, tmp_path, caplog):
