@@ -175,13 +175,13 @@ class FlatGeneration:
     def _draw(self, logits: Tensor, reading: Reading, rows: Tensor) -> Tensor:
         """Draw whether the site ends, then by which symbol it ends or goes on."""
         grammar, sampling = self._grammar, self._sampling
-        illegal = ~grammar.legal[grammar.state(reading)]
-        logits = logits.masked_fill(illegal, -torch.inf)
+        state = grammar.state(reading)
+        logits = logits.masked_fill(~grammar.legal[state], -torch.inf)
+        if self._budgets:
+            logits = logits + self._budgets.eagerness(rows).unsqueeze(1) * grammar.commits[state]
         ending = logits.masked_fill(~grammar.ends, -torch.inf)
         going = logits.masked_fill(grammar.ends, -torch.inf)
         odds = ending.double().logsumexp(1) - going.double().logsumexp(1)
-        if self._budgets:
-            odds = odds - self._budgets.eagerness(rows)
         temperature = sampling.of_stopping().temperature
         end = (odds / temperature).sigmoid() if temperature else (odds > 0).double()
         chance = self._uniform[rows, reading.site, reading.step]

@@ -75,6 +75,8 @@ class Grammar:
         turns: how many tokens each symbol stands for.
         tokens: which tokens they are; `PAD` for STOP.
         legal: by state, which symbols may follow.
+        commits: by state, how many tokens more each symbol promises the site at least: those that
+            it stands for, and those that must follow it.
 
     Example:
         >>> grammar = Grammar("flat", codebook_size=2, max_depth=1, min_length=0)
@@ -108,6 +110,9 @@ class Grammar:
         states = [_legal(kinds, spelling, phase, turn, min_length, max_depth)
                   for phase in range(_PHASES) for turn in range(max_depth + 1)]  # fmt: skip
         self.legal = torch.stack(states)
+        promised = [_promised(kinds, self.turns, turn).clamp(min=min_length - turn)
+                    for _ in range(_PHASES) for turn in range(max_depth + 1)]  # fmt: skip
+        self.commits = torch.stack(promised)
 
     def to(self, device: torch.device) -> "Grammar":
         """Move the tables to a device, in place.
@@ -118,12 +123,12 @@ class Grammar:
         Returns:
             The grammar itself.
         """
-        for name in ("ends", "turns", "tokens", "legal", "_phases"):
+        for name in ("ends", "turns", "tokens", "legal", "commits", "_phases"):
             setattr(self, name, getattr(self, name).to(device))
         return self
 
     def state(self, reading: Reading) -> Int[Tensor, "..."]:
-        """Give the rows of `legal` that hold for readers."""
+        """Give the rows of `legal` and `commits` that hold for readers."""
         return reading.phase * (self.max_depth + 1) + reading.turn
 
     def start(self, batch: int) -> Reading:
@@ -208,3 +213,9 @@ def _legal(
     more = kinds.more & (turn + 1 < max_depth)
     dummy = kinds.dummy & (room and spelling == "dummy")
     return torch.stack([last, more, dummy, stop & (may_stop and enough)]).any(0)
+
+
+def _promised(kinds: _Kinds, turns: Int[Tensor, " v"], turn: int) -> Int[Tensor, " v"]:
+    """Count the tokens that a site has more at least, once a symbol is read."""
+    run_of_none = kinds.count & (turns == 0) & (turn > 0)  # a code must follow
+    return turns + (kinds.more | run_of_none)

@@ -101,9 +101,10 @@ def test_a_budget_of_a_fixed_depth_is_refused():
         prior.generate(Request((2, 2), 1), SamplingConfig(length_budget=4), seeded())
 
 
-def test_a_budget_is_kept_about():
-    prior = prior_of(replace(SIZES, rows=8, columns=8))
-    for budget in (40, 130):
+@pytest.mark.parametrize("spelling", FLAT_SPELLINGS)
+def test_a_budget_is_kept_about(spelling):
+    prior = prior_of(replace(SIZES, rows=8, columns=8, spelling=spelling))
+    for budget in (20, 40, 130):
         drawn = prior.generate(Request((8, 8), 2), SamplingConfig(length_budget=budget), seeded())
         assert (drawn.lengths.sum((1, 2)) - budget).abs().max() <= 0.15 * budget
 

@@ -79,6 +79,23 @@ def test_all_tokens_can_be_spelled(spelling, fewest):
     assert count == expected > fewest
 
 
+@pytest.mark.parametrize("spelling", FLAT_SPELLINGS)
+@pytest.mark.parametrize("least", [0, 1, 3])
+def test_a_symbol_promises_what_the_shortest_site_with_it_has(spelling, least):
+    grammar = Grammar(spelling, 1, 3, least)
+
+    def shortest(reading):
+        """Give the fewest tokens that may follow, and check every legal symbol on the way."""
+        state, found = grammar.state(reading)[0], []
+        for symbol in grammar.legal[state].nonzero().flatten():
+            after, tokens = grammar.advance(reading, symbol.reshape(1)), int(grammar.turns[symbol])
+            found.append(tokens if int(after.site) else tokens + shortest(after))
+            assert int(grammar.commits[state, symbol]) == found[-1]
+        return min(found)
+
+    assert shortest(grammar.start(1)) == least
+
+
 def test_a_spelling_must_finish_a_site_before_the_next():
     with pytest.raises(ValueError, match="one of flat, dummy, run_length: 'depth_major'"):
         Grammar("depth_major", 4, 2, 0)
