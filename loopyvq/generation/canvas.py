@@ -52,10 +52,6 @@ class Canvas:
         """Sites of the first image that are there."""
         return int(self.done[0].sum())
 
-    def is_done(self, place: Place) -> bool:
-        """Whether all sites of a window are there in all images."""
-        return bool(self.done[:, place[0], place[1]].all())
-
     def cut(self, place: Place) -> tuple[Tokens | None, Tensor | None]:
         """Give what a window knows: tokens and mask, or nothing."""
         mask = self.done[:, place[0], place[1]]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from loopyvq.generation.windows import Windows, generate_by_windows
+from loopyvq.generation.windows import Windows, generate_by_windows, settled_sites
 from loopyvq.models.prior.base import OnSite, Prior, Request
 from loopyvq.models.prior.sampling import SamplingConfig
 from loopyvq.tokens import Tokens
@@ -86,8 +86,8 @@ def draw_in_batches(
         raise ValueError(
             f"there must be at least 1 image and 1 in a batch, got {request.batch} and {batch_size}"
         )
-    generators = Generators(seed)
+    generators, settled = Generators(seed), settled_sites(request)
     for start in range(0, request.batch, batch_size):
         index = torch.arange(start, min(start + batch_size, request.batch))
         part = request.select(index)
-        yield generate_by_windows(prior, part, windows, sampling, generators, on_site)
+        yield generate_by_windows(prior, part, windows, sampling, generators, on_site, settled)

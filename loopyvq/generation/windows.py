@@ -21,7 +21,7 @@ from loopyvq.models.prior.base import OnSite, Prior, Request
 from loopyvq.models.prior.sampling import SamplingConfig
 from loopyvq.tokens import Tokens
 
-__all__ = ["GeneratorOf", "Windows", "generate_by_windows"]
+__all__ = ["GeneratorOf", "Windows", "generate_by_windows", "settled_sites"]
 
 GeneratorOf = Callable[[int], torch.Generator]
 """Gives the generator of a window by its number."""
@@ -105,6 +105,7 @@ def generate_by_windows(
     sampling: SamplingConfig,
     generator_of: GeneratorOf,
     on_site: OnSite | None = None,
+    settled: Bool[Tensor, "h w"] | None = None,
 ) -> Tokens:
     """Draw images on a grid of any size with a prior of a limited one.
 
@@ -121,6 +122,8 @@ def generate_by_windows(
         generator_of: one generator per window, so that images do not depend on their batch: draw
             batch after batch with the same generators.
         on_site: told of progress on the whole grid.
+        settled: sites that are known in all images of all batches; windows with no others take no
+            random numbers. By default in those of this request.
 
     Returns:
         Tokens with sites of shape ``b h w``, on the CPU; known ones as they were.
@@ -137,9 +140,11 @@ def generate_by_windows(
     if len(places) > 1 and boxes is not None and bool((boxes[..., 0] >= 0).any()):
         raise ValueError("boxes belong to a whole image: they cannot be cut into windows")
     canvas = Canvas(request)
+    there = settled_sites(request) if settled is None else settled.clone()
     for number, place in enumerate(places):
-        if canvas.is_done(place):
+        if bool(there[place].all()):
             continue
+        there[place] = True
         report = None
         if on_site is not None:
             report = _Report(on_site, canvas, place)
@@ -148,6 +153,20 @@ def generate_by_windows(
         canvas.paste(place, prior.generate(part, share, generator_of(number), report))
         canvas.finish(place)
     return canvas.tokens
+
+
+def settled_sites(request: Request) -> Bool[Tensor, "h w"]:
+    """Tell which sites are known in all images.
+
+    Args:
+        request: the images.
+
+    Returns:
+        The sites that have nothing to draw.
+    """
+    if request.mask is None:
+        return torch.zeros(request.grid, dtype=torch.bool)
+    return request.mask.cpu().all(dim=0)
 
 
 class _Report:

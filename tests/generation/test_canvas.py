@@ -20,8 +20,6 @@ def test_windows_write_only_where_nothing_is_yet():
     canvas.paste((slice(0, 2), slice(1, 3)), filled(2, 2, 4))
     assert canvas.tokens.codes[0, 0, :, 0].tolist() == [1, 1, 4]
     assert canvas.num_done == 4
-    assert canvas.is_done(LEFT)
-    assert not canvas.is_done((slice(0, 2), slice(1, 3)))
 
 
 def test_what_is_known_but_not_kept_is_forgotten():

@@ -33,6 +33,17 @@ def test_images_do_not_depend_on_the_size_of_their_batch(prior, grid, batch_size
     assert torch.equal(whole.codes[:3], first.codes)
 
 
+def test_a_window_that_one_image_knows_takes_its_numbers_all_the_same(prior):
+    known = drawn(prior, Request((4, 8), 3), 3, seed=2)
+    mask = torch.zeros(3, 4, 8, dtype=torch.bool)
+    mask[0, :, :4] = True
+    mask[1] = True
+    request = Request((4, 8), 3, known=known, mask=mask)
+    whole = drawn(prior, request, 3)
+    assert torch.equal(whole.codes, drawn(prior, request, 1).codes)
+    assert torch.equal(whole.codes[1], known.codes[1])
+
+
 def test_seeds_and_images_differ(prior):
     whole = drawn(prior, Request((4, 4), 4), 4)
     assert not torch.equal(whole.codes, drawn(prior, Request((4, 4), 4), 4, seed=2).codes)
