@@ -209,7 +209,7 @@ def _draw(
         )
     classes = real.labels if source.classes else None
     grid, count = model.grid_of(model.trained_size), len(real.labels)
-    condition = told_places(model, grid, count)._replace(classes=classes)
+    condition = told_places(model, model.trained_size, count)._replace(classes=classes)
     request = Request(grid, count, condition)
     images: list[Tensor] = []
     for tokens in draw_all(model, request, wished_windows(arguments, model), arguments):

@@ -102,7 +102,7 @@ def wished_request(
 
     grid = model.grid_of(size)
     boxes = told_boxes(model.source, arguments.boxes or (), count).boxes
-    condition = told_places(model, grid, count)._replace(classes=classes, boxes=boxes)
+    condition = told_places(model, size, count)._replace(classes=classes, boxes=boxes)
     if arguments.condition and arguments.boxes:
         raise ConfigError("--condition tells of boxes what --box says by hand: give one of both")
     if arguments.condition:

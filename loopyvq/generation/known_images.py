@@ -45,12 +45,12 @@ def classes_in_turn(
     return Condition(classes=chosen[torch.arange(count) % len(chosen)])
 
 
-def told_places(model: ImagePrior, grid: tuple[int, int], count: int) -> Condition:
+def told_places(model: ImagePrior, size: tuple[int, int], count: int) -> Condition:
     """Tell a prior of coordinates where each site lies in the image; any other one nothing.
 
     Args:
         model: the prior.
-        grid: sites along height and width of the whole image.
+        size: height and width of the whole image, in pixels.
         count: number of images.
 
     Returns:
@@ -58,27 +58,29 @@ def told_places(model: ImagePrior, grid: tuple[int, int], count: int) -> Conditi
     """
     if model.source.condition != "coordinates":
         return Condition()
+    factor = model.tokenizer.config.downsampling
     if isinstance(model.prior, TamingPrior):
-        factor = model.tokenizer.config.downsampling
-        return Condition(symbols=place_symbols(model.prior, grid, factor, count))
-    return Condition(places=places_of(grid, count))
+        return Condition(symbols=place_symbols(model.prior, model.grid_of(size), factor, count))
+    return Condition(places=places_of(size, factor, count))
 
 
-def places_of(grid: tuple[int, int], count: int) -> Float[Tensor, "b h w 2"]:
+def places_of(size: tuple[int, int], factor: int, count: int) -> Float[Tensor, "b h w 2"]:
     """Say of every site where it lies in the image.
 
     Args:
-        grid: sites along height and width of the whole image.
+        size: height and width of the whole image, in pixels.
+        factor: pixels per site along each side; the last site may have fewer.
         count: number of images.
 
     Returns:
-        Row and column of each site's middle, above 0 and below 1.
+        Row and column of the middle of each site's pixels, above 0 and below 1.
 
     Example:
-        >>> places_of((1, 2), 1).tolist()
-        [[[[0.5, 0.25], [0.5, 0.75]]]]
+        >>> places_of((8, 12), 8, 1).tolist()
+        [[[[0.5, 0.3333333432674408], [0.5, 0.8333333134651184]]]]
     """
-    rows, columns = ((torch.arange(side) + 0.5) / side for side in grid)
+    borders = (torch.arange(0, side + factor, factor).clamp(max=side) for side in size)
+    rows, columns = ((some[:-1] + some[1:]) / 2 / some[-1] for some in borders)
     return torch.stack(torch.meshgrid(rows, columns, indexing="ij"), dim=2).repeat(count, 1, 1, 1)
 
 

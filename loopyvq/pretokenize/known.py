@@ -164,8 +164,8 @@ class Known:
         if self._kind == "boxes":
             return Condition(boxes=given)
         if self._kind == "coordinates":
-            height, width = (-(-side // self.downsampling) for side in sample.image.shape[2:])
-            mean = F.adaptive_avg_pool2d(given, (height, width))
+            # The last sites of a row may have fewer pixels: only those count.
+            mean = F.avg_pool2d(given, self.downsampling, ceil_mode=True)
             return Condition(places=mean.permute(0, 2, 3, 1))
         if self.tokenizer is not None:
             return Condition(symbols=self._codes(given))

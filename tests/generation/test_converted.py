@@ -71,7 +71,7 @@ def test_images_are_drawn_at_any_size(condition, tmp_path, capsys):
     prior = prior_of(condition, 32 if condition == "coordinates" else 16, **options)
     save_prior(tmp_path / "prior.safetensors", prior)
     model = open_image_prior(tmp_path)
-    told = told_places(model, (4, 6), 2)
+    told = told_places(model, (32, 48), 2)
     assert (told.symbols is not None) == (condition == "coordinates")
     words = ["sample", tmp_path, "--count", 2, "--size", "32x48", "--out", tmp_path / "out"]
     assert main([str(word) for word in words]) == 0, capsys.readouterr().err

@@ -1,8 +1,10 @@
 import pytest
 import torch
 
-from loopyvq.data import ConditionDataConfig, LabelMapConfig, to_pil
+from loopyvq.data import ConditionDataConfig, LabelMapConfig, Sample, to_pil
+from loopyvq.data.coordinates import row_and_column
 from loopyvq.data.token_source import TokenSource
+from loopyvq.data.transforms import CropPlace
 from loopyvq.errors import DataError
 from loopyvq.generation.image_prior import ImagePrior
 from loopyvq.generation.known_images import (
@@ -12,7 +14,7 @@ from loopyvq.generation.known_images import (
     places_of,
 )
 from loopyvq.models import Tokenizer
-from loopyvq.pretokenize import KnownConfig
+from loopyvq.pretokenize import Known, KnownConfig
 
 
 def test_classes_come_in_turn():
@@ -24,9 +26,20 @@ def test_classes_come_in_turn():
 
 
 def test_places_are_the_middles_of_the_sites_of_the_whole_image():
-    places = places_of((4, 2), 3)
+    places = places_of((32, 16), 8, 3)
     assert places.shape == (3, 4, 2, 2)
     assert places[2, 3, 0].tolist() == [0.875, 0.25]
+
+
+@pytest.mark.parametrize("side", [32, 36, 39, 5])
+def test_places_are_told_at_drawing_as_at_training(side):
+    planes = row_and_column(side, side, CropPlace(0, 0, side), side).unsqueeze(0)
+    known = Known(KnownConfig(ConditionDataConfig("coordinates")), 8)
+    told = known(Sample(torch.zeros(1, 3, side, side), planes)).places
+    drawn = places_of((side, side), 8, 1)
+    assert torch.allclose(told, drawn, atol=1e-6)
+    last = torch.arange(side // 8 * 8 if side % 8 else side - 8, side)
+    assert float(drawn[0, -1, 0, 0]) == pytest.approx(float((last + 0.5).mean()) / side)
 
 
 def test_a_grey_picture_says_where_detail_goes():
