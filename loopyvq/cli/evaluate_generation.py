@@ -167,12 +167,18 @@ def _classifier(
     import torch
 
     from loopyvq.evaluation.classifier import ClassifierConfig, load_classifier, save_classifier
-    from loopyvq.evaluation.classifier_training import LoadedImages, share_right, train_classifier
+    from loopyvq.evaluation.classifier_training import (
+        LoadedImages,
+        share_right,
+        train_classifier,
+        with_classes,
+    )
 
     if arguments.features:
         return load_classifier(arguments.features)
     names = images.class_names if len(images.class_names) > 1 else ("0", "1")
     config = ClassifierConfig(_set_name(arguments.data), images.channels, names)
+    training = with_classes(training)
     order = torch.randperm(len(training.labels), generator=torch.Generator().manual_seed(1))
     held_out = int(len(order) * _HELD_OUT) + 1
     kept, shown = (

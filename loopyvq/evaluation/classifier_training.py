@@ -13,7 +13,7 @@ from loopyvq.data.transforms import centre_place, cut
 from loopyvq.errors import DataError
 from loopyvq.evaluation.classifier import ClassifierConfig, SmallClassifier, logits_of
 
-__all__ = ["LoadedImages", "load_images", "share_right", "train_classifier"]
+__all__ = ["LoadedImages", "load_images", "share_right", "train_classifier", "with_classes"]
 
 _LEARNING_RATE = 3e-3
 _BATCH = 64
@@ -69,6 +69,18 @@ def load_images(
     return LoadedImages(torch.stack(pixels), torch.tensor(labels))
 
 
+def with_classes(loaded: LoadedImages) -> LoadedImages:
+    """Leave out images without a class.
+
+    Args:
+        loaded: images, some perhaps with the label -1.
+
+    Returns:
+        The others, in their order.
+    """
+    return LoadedImages(*(item[loaded.labels >= 0] for item in loaded))
+
+
 def train_classifier(
     loaded: LoadedImages, config: ClassifierConfig, *, steps: int = 600, seed: int = 0
 ) -> SmallClassifier:
@@ -86,8 +98,7 @@ def train_classifier(
     Raises:
         DataError: fewer than two classes have images.
     """
-    with_class = loaded.labels >= 0
-    pixels, labels = loaded.pixels[with_class], loaded.labels[with_class]
+    pixels, labels = with_classes(loaded)
     if len(labels.unique()) < 2:
         raise DataError(
             "a classifier needs images of at least two classes, one folder for each: give one that "
@@ -116,12 +127,13 @@ def share_right(classifier: SmallClassifier, loaded: LoadedImages) -> float:
 
     Args:
         classifier: in evaluation mode.
-        loaded: images with their classes, at least one.
+        loaded: images with their classes, at least one; those without one are left out.
 
     Returns:
         A share in [0, 1].
     """
-    return float((logits_of(classifier, loaded.pixels).argmax(1) == loaded.labels).double().mean())
+    pixels, labels = with_classes(loaded)
+    return float((logits_of(classifier, pixels).argmax(1) == labels).double().mean())
 
 
 def _fit(image: Tensor, size: tuple[int, int], name: str) -> Tensor:

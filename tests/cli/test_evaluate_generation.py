@@ -66,6 +66,16 @@ def test_a_part_of_a_large_set(run, real, tmp_path):
     assert {row["num_real"] for row in rows} == {5}
 
 
+def test_held_out_images_without_a_class_are_not_counted(run, real, tmp_path):
+    mixed = shutil.copytree(real, tmp_path / "mixed")
+    for number, path in enumerate(sorted(real.rglob("*.png"))[:12]):
+        shutil.copy(path, mixed / f"unsorted{number}.png")
+    words = ["--classifier-steps", 5, "--count", 8]
+    code, out, err = evaluate(run, real, mixed, tmp_path / "out", *words)
+    assert code == 0, err
+    assert "of 3 held-out images" in out  # a tenth of 24, and one
+
+
 def test_images_that_were_drawn_before(run, real, tmp_path):
     words = ["--classifier-steps", 5, "--count", 12]
     code, _, err = evaluate(run, real, real, tmp_path, *words)

@@ -9,6 +9,7 @@ from loopyvq.evaluation.classifier_training import (
     load_images,
     share_right,
     train_classifier,
+    with_classes,
 )
 
 
@@ -29,6 +30,13 @@ def test_it_learns_to_tell_classes_apart():
     classifier = train_classifier(stripes(80, 0), CONFIG, steps=30)
     assert share_right(classifier, stripes(50, 1)) > 0.95
     assert not classifier.training
+
+
+def test_images_without_a_class_are_neither_right_nor_wrong():
+    classifier, (pixels, labels) = train_classifier(stripes(80, 0), CONFIG, steps=30), stripes(8, 1)
+    some = LoadedImages(pixels, torch.where(torch.arange(8) < 3, -1, labels))
+    assert with_classes(some).labels.tolist() == labels[3:].tolist()
+    assert share_right(classifier, some) == share_right(classifier, with_classes(some)) > 0.95
 
 
 def test_the_seed_decides_and_the_global_one_is_left_alone():
