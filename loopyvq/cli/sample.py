@@ -109,7 +109,8 @@ def _jury(arguments: argparse.Namespace, model: "ImagePrior", classes: "Tensor |
     from loopyvq.generation import Jury
 
     classifier, names = load_classifier(arguments.classifier), model.source.class_names
-    if names and classifier.config.class_names != names:
+    known = classifier.config.class_names
+    if len(known) != (model.source.classes or len(known)) or (names and known != names):
         raise ConfigError(
             f"{arguments.classifier} knows other classes than {arguments.prior}: train one on the "
             f"same images"

@@ -140,7 +140,9 @@ def open_image_prior(
     prior, source = load_prior(path, device), prior_source(path)
     if source is None and isinstance(prior, TamingPrior):
         beside = tokenizer_beside(path, tokenizer, device)
-        return ImagePrior(prior, beside, converted_source(prior, beside, path))
+        converted = converted_source(prior, beside, path)
+        prior.num_codes = converted.codebook_size
+        return ImagePrior(prior, beside, converted)
     if source is None or not isinstance(prior, Prior):
         raise CheckpointError(
             f"{path} does not say on what grid and at what threshold it was trained, so it cannot "

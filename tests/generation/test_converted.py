@@ -4,11 +4,14 @@ import torch
 from loopyvq.checkpoint import save_prior, save_tokenizer
 from loopyvq.cli.main import main
 from loopyvq.errors import CheckpointError
+from loopyvq.evaluation.classifier import ClassifierConfig, SmallClassifier, save_classifier
 from loopyvq.generation.converted import converted_source, place_symbols
 from loopyvq.generation.image_prior import open_image_prior
 from loopyvq.generation.known_images import told_places
 from loopyvq.models import Tokenizer, TokenizerConfig
+from loopyvq.models.prior.base import Request
 from loopyvq.models.prior.flat_prior import FlatPriorConfig
+from loopyvq.models.prior.sampling import SamplingConfig
 from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
 from loopyvq.quantize import LoopConfig
 
@@ -19,8 +22,8 @@ def tokenizer_of(max_depth: int = 1) -> Tokenizer:
     return Tokenizer(TokenizerConfig(channels=(8, 16), quantizer=loop)).eval()
 
 
-def prior_of(condition: str, context: int, **options: int) -> TamingPrior:
-    sizes = FlatPriorConfig(16, context, layers=1, heads=2, width=8)
+def prior_of(condition: str, context: int, vocabulary: int = 16, **options: int) -> TamingPrior:
+    sizes = FlatPriorConfig(vocabulary, context, layers=1, heads=2, width=8)
     config = TamingPriorConfig(condition, condition_downsampling=8, prior=sizes, **options)
     torch.manual_seed(1)
     return TamingPrior(config).eval()
@@ -76,3 +79,25 @@ def test_images_are_drawn_at_any_size(condition, tmp_path, capsys):
     words = ["sample", tmp_path, "--count", 2, "--size", "32x48", "--out", tmp_path / "out"]
     assert main([str(word) for word in words]) == 0, capsys.readouterr().err
     assert len(list((tmp_path / "out").glob("0*.png"))) == 2
+
+
+def test_symbols_beyond_the_codebook_are_not_drawn(tmp_path):
+    save_tokenizer(tmp_path / "model.safetensors", tokenizer_of())
+    save_prior(tmp_path / "prior.safetensors", prior_of("none", 16, vocabulary=40))
+    model = open_image_prior(tmp_path)
+    drawn = model.prior.generate(Request((4, 4), 4), SamplingConfig(), torch.Generator())
+    assert int(drawn.codes.max()) < 16
+    everything = Request((4, 4), 4, known=drawn, mask=torch.ones(4, 4, 4, dtype=torch.bool))
+    again = model.prior.generate(everything, SamplingConfig(), torch.Generator())
+    assert torch.equal(again.codes, drawn.codes)
+
+
+def test_a_classifier_of_other_classes_judges_nothing(tmp_path, capsys):
+    save_tokenizer(tmp_path / "model.safetensors", tokenizer_of())
+    save_prior(tmp_path / "prior.safetensors", prior_of("class", 16, condition_codes=5))
+    judge = tmp_path / "classifier.safetensors"
+    save_classifier(judge, SmallClassifier(ClassifierConfig(class_names=("0", "1"), width=2)))
+    words = ["sample", tmp_path, "--class", 4, "--reject", 0.5, "--classifier", judge]
+    words += ["--out", tmp_path / "out", "--count", 1]
+    assert main([str(word) for word in words]) == 2
+    assert f"{judge} knows other classes than {tmp_path}" in capsys.readouterr().err

@@ -143,6 +143,7 @@ class FlatPrior(nn.Module):
         uniform: Float[Tensor, "b n"] | None = None,
         known: Int[Tensor, "b n"] | None = None,
         on_symbol: OnSymbol | None = None,
+        below: int | None = None,
     ) -> Int[Tensor, "b t2"]:
         """Continue sequences, one symbol after the other.
 
@@ -153,6 +154,7 @@ class FlatPrior(nn.Module):
             uniform: ``count`` numbers in [0, 1) per sequence, float64; needed to draw.
             known: ``count`` symbols per sequence to take as they are; negative where none is.
             on_symbol: told after every symbol.
+            below: draw only symbols below this one; by default any.
 
         Returns:
             All symbols.
@@ -162,14 +164,14 @@ class FlatPrior(nn.Module):
                 are missing.
         """
         batch, given = symbols.shape
-        self._check(symbols, given + max(0, count - 1))  # the last symbol is not read
+        self._check(symbols, given + count - 1)  # the last symbol is not read
         if sampling is not None and (uniform is None or uniform.shape != (batch, count)):
             raise ValueError(f"drawing needs {batch} x {count} uniform numbers")
         found = torch.cat([symbols, symbols.new_zeros(batch, count)], dim=1)
         with torch.inference_mode():
             cache, fresh = self.cache(batch, given + count), symbols
             for at in range(count):
-                logits = self.head(self._read(fresh, cache)[:, -1])
+                logits = self.head(self._read(fresh, cache)[:, -1])[:, :below]
                 if sampling is None or uniform is None:
                     chosen = logits.argmax(dim=1)
                 else:

@@ -22,6 +22,10 @@ class TamingPrior(nn.Module):
 
     Args:
         config: what a sequence is made of.
+
+    Attributes:
+        num_codes: symbols that stand for codes of an image, the first ones. The vocabulary may have
+            more for the condition; only a tokenizer can tell.
     """
 
     order: Tensor
@@ -30,6 +34,7 @@ class TamingPrior(nn.Module):
         super().__init__()
         self.config = config
         self.prior = FlatPrior(config.prior)
+        self.num_codes = config.prior.vocabulary_size
         self.register_buffer("order", torch.arange(config.permuted_sites))
 
     def symbols(self, tokens: Tokens) -> Int[Tensor, "b t"]:
@@ -168,6 +173,7 @@ class TamingPrior(nn.Module):
             uniform[:, first:].to(mask.device),
             known[:, first:],
             tell,
+            self.num_codes,
         )
         return self.tokens(found[:, ahead:], request.grid)
 
