@@ -126,6 +126,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         points = _measured(arguments)
     if not points:
         raise DataError("there is no readable image to evaluate")
+    if not measures_in(points):
+        raise DataError("all files are exact or too small to measure: there is nothing to compare")
     write_atomically(Path(f"{arguments.out}.png"), plot_curves(points))
     source, most_bpp = Path(arguments.points or arguments.data).name, arguments.most_bpp
     against = arguments.against

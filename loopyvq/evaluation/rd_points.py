@@ -112,13 +112,13 @@ def points_from_csv(text: str) -> list[RdPoint]:
         The points.
 
     Raises:
-        DataError: it is another table.
+        DataError: it is another table, or a rate cannot be.
     """
     rows = csv.DictReader(io.StringIO(text))
     try:
         if tuple(rows.fieldnames or ()) != RdPoint._fields:
             raise ValueError(f"columns {', '.join(rows.fieldnames or ())[:80]}")
-        return [
+        points = [
             RdPoint(
                 row["system"],
                 row["setting"],
@@ -128,8 +128,12 @@ def points_from_csv(text: str) -> list[RdPoint]:
             )
             for row in rows
         ]
+        for point in points:
+            if not 0 < point.rate_bpp < math.inf:
+                raise ValueError(f"a rate of {point.rate_bpp:g} bits per pixel, it must be above 0")
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"this is no table of rates and distortions: {error!r}") from error
+    return points
 
 
 def measures_in(points: Sequence[RdPoint]) -> list[str]:

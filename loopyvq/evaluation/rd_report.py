@@ -138,7 +138,9 @@ def mean_curve(points: Sequence[RdPoint], system: str, measure: str) -> list[RdP
 
 
 def plot_curves(points: Sequence[RdPoint]) -> bytes:
-    """Draw mean curves of all measures, each point a setting's means over images.
+    """Draw mean curves of all measures but SSIM, each point a setting's means over images.
+
+    Where there is nothing but SSIM, it is drawn.
 
     Args:
         points: of all systems and images.
@@ -153,7 +155,7 @@ def plot_curves(points: Sequence[RdPoint]) -> bytes:
     from matplotlib.figure import Figure
     from matplotlib.ticker import ScalarFormatter
 
-    measures = [measure for measure in measures_in(points) if measure != "ssim"]
+    measures = [measure for measure in measures_in(points) if measure != "ssim"] or ["ssim"]
     figure = Figure(figsize=(6.5 * len(measures), 5.2), layout="constrained")
     FigureCanvasAgg(figure)
     subplots = figure.subplots(1, len(measures), squeeze=False)[0]

@@ -1,9 +1,11 @@
 import csv
+import math
 
 import pytest
 import torch
 
 from loopyvq.evaluation import rd_run
+from loopyvq.evaluation.rd_points import RdPoint, points_to_csv
 from loopyvq.losses.perceptual import LPIPS
 
 
@@ -99,3 +101,17 @@ def test_a_run_that_fails_leaves_earlier_tables(run, workspace, tmp_path, monkey
     code, _, err = run(*again, tmp_path / "x", "--limit", 3)
     assert code == 2
     assert "--points measures nothing: leave out --limit" in err
+
+
+def test_exact_files_leave_nothing_to_compare(run, tmp_path):
+    nan = math.nan
+    table = tmp_path / "points.csv"
+    table.write_text(points_to_csv([RdPoint("a", "q", "x", 10, 0.3, math.inf, nan, nan)]))
+    code, _, err = run("evaluate", "rd", "--points", table, "--out", tmp_path / "out")
+    assert code == 2
+    assert "there is nothing to compare" in err
+    assert err.count("\n") == 1
+    table.write_text(points_to_csv([RdPoint("a", "q", "x", 10, 0.3, math.inf, 0.9, nan)]))
+    code, out, err = run("evaluate", "rd", "--points", table, "--out", tmp_path / "out")
+    assert code == 0, err
+    assert "| SSIM |" in out

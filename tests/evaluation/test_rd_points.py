@@ -5,6 +5,7 @@ import torch
 
 from loopyvq.errors import DataError
 from loopyvq.evaluation.rd_points import (
+    RdPoint,
     measure_point,
     measures_in,
     points_from_csv,
@@ -29,3 +30,10 @@ def test_points_count_everything():
     assert [point[:-1] for point in again] == [point[:-1] for point in points]
     with pytest.raises(DataError, match="no table"):
         points_from_csv("a,b\n1,2\n")
+
+
+@pytest.mark.parametrize("rate_bpp", [0.0, -1.0, math.inf, math.nan])
+def test_a_rate_is_a_number_above_zero(rate_bpp):
+    table = points_to_csv([RdPoint("a", "q", "x", 10, rate_bpp, 30.0, 0.9, 0.9)])
+    with pytest.raises(DataError, match="bits per pixel, it must be above 0"):
+        points_from_csv(table)
