@@ -19,10 +19,10 @@ class Generators:
     """A generator of random numbers for every window, begun once and used by batch after batch.
 
     Args:
-        seed: 0 or more; the first window's generator has it as it is.
+        seed: 0 or more and below 2**63; the first window's generator has it as it is.
 
     Raises:
-        ValueError: the seed is negative.
+        ValueError: the seed is out of range.
 
     Example:
         >>> generators = Generators(7)
@@ -33,6 +33,8 @@ class Generators:
     def __init__(self, seed: int) -> None:
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, got {seed}")
+        if seed >= _SEEDS:
+            raise ValueError(f"seed must be below 2**63, got {seed}")
         self.seed = seed
         self._made: dict[int, torch.Generator] = {}
 
@@ -72,7 +74,7 @@ def draw_in_batches(
         request: of all images.
         windows: how far the prior sees; the grid may be larger.
         sampling: how to draw.
-        seed: 0 or more.
+        seed: 0 or more and below 2**63.
         batch_size: images that are drawn at once, at least 1.
         on_site: told of progress within each batch.
 

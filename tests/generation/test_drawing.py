@@ -74,6 +74,9 @@ def test_what_cannot_be(prior):
         drawn(prior, Request((4, 4), 2), 0)
     with pytest.raises(ValueError, match="seed must be 0 or more"):
         drawn(prior, Request((4, 4), 2), 1, seed=-1)
+    with pytest.raises(ValueError, match=r"seed must be below 2\*\*63, got 9223372036854775808"):
+        Generators(1 << 63)
+    assert Generators((1 << 63) - 1)(0).initial_seed() == (1 << 63) - 1
 
 
 @pytest.mark.parametrize("order", ["raster", "z_curve"])
