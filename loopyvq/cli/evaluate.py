@@ -128,6 +128,8 @@ def _evaluate_label_maps(
 
     if arguments.csv:
         raise ConfigError("--csv is for images: of label maps there is --json")
+    if arguments.depth:
+        raise ConfigError("--depth is for tokenizers of depth maps, this one is of label maps")
     labels = LabelMapConfig(
         num_labels=tokenizer.config.image_channels,
         palette=arguments.palette or "",

@@ -101,6 +101,9 @@ def test_train_segmentation_runs_resumes_and_is_evaluated(run, workspace, tmp_pa
     code, _, err = run(*words, "--csv", tmp_path / "out.csv")
     assert code == 2
     assert "--csv is for images" in err
+    code, _, err = run(*words, "--depth")
+    assert code == 2
+    assert "--depth is for tokenizers of depth maps, this one is of label maps" in err
     code, _, err = run(*words, "--label-shift", 3)
     assert code == 2
     assert "no readable label map" in err
