@@ -84,6 +84,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Train a tokenizer, alone or against a discriminator, or a prior of its tokens."""
     from loopyvq import training
 
+    options = _with_config_found(arguments, options)
     kinds: dict[str, tuple[type[Any], Callable[..., Path]]] = {
         "tokenizer": (training.TokenizerTrainingConfig, training.train_tokenizer),
         "vqgan": (training.VqganTrainingConfig, training.train_vqgan),
@@ -91,6 +92,19 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         "prior": (training.PriorTrainingConfig, training.train_prior),
     }
     _train(arguments, options, *kinds[arguments.what])
+
+
+def _with_config_found(arguments: argparse.Namespace, options: Sequence[str]) -> Sequence[str]:
+    """Take a config that stands behind an option, which argparse leaves among those of the config.
+
+    Every such option has one value, so a word that follows no name is none of them.
+    """
+    for place, word in enumerate(options):
+        named = place > 0 and options[place - 1].startswith("--") and "=" not in options[place - 1]
+        if arguments.config is None and not (named or word.startswith("--")):
+            arguments.config = word
+            return [*options[:place], *options[place + 1 :]]
+    return options
 
 
 def _train(

@@ -23,6 +23,20 @@ def test_train_shows_its_config_and_takes_options(run, workspace):
     assert config.run.precision == "32-true"
 
 
+def test_the_config_may_stand_behind_options(run, workspace):
+    config, steps = workspace / "tiny.yaml", ["--run.steps", 3]
+    words = ["train", "tokenizer", "--show-config"]
+    code, expected, _ = run(*words[:2], config, "--show-config", *steps)
+    assert code == 0
+    for more in ([config, *steps], [*steps, config], ["--quiet", "--run.steps=3", config]):
+        code, out, err = run(*words, *more)
+        assert code == 0, err
+        assert out == expected
+    code, _, err = run(*words, *steps, config, "another.yaml")
+    assert code == 2
+    assert "unrecognized arguments: another.yaml" in err
+
+
 def test_train_resumes_from_the_folder_alone(run, workspace, tmp_path):
     words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos"]
     assert run(*words, "--out", tmp_path / "run", "--quiet")[0] == 0
