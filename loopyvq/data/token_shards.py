@@ -256,8 +256,9 @@ def _check(plan: ShardPlan, packed: PackedTokens, numbers: Tensor) -> None:
     lengths, codes = packed.lengths, packed.codes
     if images and not source.min_length <= int(lengths.min()) <= int(lengths.max()) <= most:
         raise ValueError(f"lengths must be within {source.min_length}..{most}")
-    if not bool((((codes >= 0) & (codes < source.codebook_size)) | (codes == CONTINUE)).all()):
-        raise ValueError(f"codes must be within 0..{source.codebook_size - 1} or CONTINUE")
+    last = source.codebook_size - 1  # their number may be one more than 16 bits hold
+    if not bool((((codes >= 0) & (codes <= last)) | (codes == CONTINUE)).all()):
+        raise ValueError(f"codes must be within 0..{last} or CONTINUE")
 
 
 def _narrow(item: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from loopyvq.data.token_shards import (
 )
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError, DataError
+from loopyvq.tokens import Tokens
 from tests.data.test_token_batch import random_tokens
 
 SOURCE = TokenSource(codebook_size=9, max_depth=4, rows=2, columns=3, classes=300)
@@ -52,6 +53,16 @@ def test_shards_come_back_as_one_set(tmp_path):
     assert torch.equal(batch.tokens.codes, tokens.codes)
     assert torch.equal(batch.tokens.lengths, tokens.lengths)
     assert torch.equal(batch.condition.classes, classes)
+
+
+@pytest.mark.parametrize("size", [1 << 15, (1 << 15) + 1])
+def test_the_last_code_of_a_large_codebook_comes_back(tmp_path, size):
+    plan = ShardPlan(dataclasses.replace(SOURCE, codebook_size=size, classes=0))
+    tokens = Tokens(torch.full((1, 2, 3, 4), size - 1), torch.full((1, 2, 3), 4))
+    path = shard_path(tmp_path, 0)
+    write_shard(path, plan, PackedTokens.pack(tokens, Condition()), torch.zeros(1).long())
+    packed, _ = read_shard(path, plan)
+    assert torch.equal(packed.select([0]).tokens.codes, tokens.codes)
 
 
 def test_codes_take_two_bytes_and_lengths_one(tmp_path):
