@@ -76,6 +76,12 @@ def test_memorised_images_are_closer_to_training_images_than_those_are_to_each_o
     assert memorisation(training[:30], training) == 0
 
 
+def test_training_images_are_compared_with_their_nearest_others():
+    levels = torch.tensor([0, 2, 100, 102], dtype=torch.uint8)
+    training = levels[:, None, None, None].expand(4, 1, 12, 12)
+    assert memorisation(training[:1] + 1, training) == pytest.approx(0.5)
+
+
 def test_the_sheet_shows_neighbours_beside_their_image():
     training = images(20, 0)
     picture = nearest_sheet(training[:3], training, 2)

@@ -5,7 +5,7 @@ from loopyvq.data import ConditionDataConfig, LabelMapConfig, Sample, to_pil
 from loopyvq.data.coordinates import row_and_column
 from loopyvq.data.token_source import TokenSource
 from loopyvq.data.transforms import CropPlace
-from loopyvq.errors import DataError
+from loopyvq.errors import ConfigError, DataError
 from loopyvq.generation.image_prior import ImagePrior
 from loopyvq.generation.known_images import (
     classes_in_turn,
@@ -70,3 +70,13 @@ def test_maps_tell_every_image_its_condition(prior, tiny_config, maps):
     assert finer.symbols.shape == (1, 8, 8)
     with pytest.raises(DataError, match="draw squares, not 16 x 24"):
         maps_of_images(maps, KnownConfig(data), model, (16, 24), 1)
+
+
+def test_maps_that_the_prior_was_not_trained_on_are_refused(prior, tiny_config, maps):
+    model = ImagePrior(
+        prior, Tokenizer(tiny_config).eval(), TokenSource(condition="segmentation", symbols=5)
+    )
+    labels = LabelMapConfig(num_labels=3)
+    data = ConditionDataConfig("segmentation", maps=str(maps), labels=labels)
+    with pytest.raises(ConfigError, match="knows 5 symbols of segmentation, these maps have 3"):
+        maps_of_images(maps, KnownConfig(data), model, (16, 16), 1)

@@ -56,6 +56,16 @@ def test_images_are_encoded_by_the_rule_of_the_shards(tokenizer, rule):
     assert not torch.equal(found.lengths, tokenizer.encode(images, 0.5).lengths)
 
 
+def test_images_get_the_least_length_of_the_shards_and_the_model_keeps_its_own(tokenizer):
+    images = torch.rand(2, 3, 16, 16) * 2 - 1
+    tokenizer.quantizer.min_length = 1
+    for least in (0, 3):
+        source = TokenSource(threshold=100.0, max_depth=4, min_length=least)
+        found = encode_like(ImagePrior(None, tokenizer, source), images)
+        assert bool((found.lengths == least).all())
+        assert tokenizer.quantizer.min_length == 1
+
+
 def test_a_prior_asks_itself_where_another_one_was_asked(tokenizer):
     images = torch.rand(2, 3, 16, 16) * 2 - 1
     prior = make_site_prior(tokenizer)

@@ -10,7 +10,8 @@ from loopyvq.data import to_float
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
 from loopyvq.models import Tokenizer, TokenizerConfig
-from loopyvq.pretokenize import ImageTokens, Known, KnownConfig, StopRule, encode_images
+from loopyvq.models.prior.site_weighing import priced_tokens
+from loopyvq.pretokenize import ImageTokens, Known, KnownConfig, StopRule, encode_images, encoding
 from loopyvq.quantize import LoopConfig
 from tests.codec.conftest import make_image, make_tables, make_tokenizer
 from tests.pretokenize.conftest import make_site_prior, painted
@@ -112,6 +113,21 @@ def test_tokens_that_a_prior_chooses_cost_less_under_it(tokenizer, images, prior
     tuned = encode_images(tokenizer, images, stop._replace(tune="ms_ssim"), prior)
     assert not torch.equal(looked.codes, found.codes)
     assert not torch.equal(tuned.codes, found.codes)
+
+
+def test_a_look_weighs_the_entries_of_every_image(tokenizer, images, prior, monkeypatch):
+    metrics = []
+
+    def recorded(*asked, metric, **more):
+        metrics.append(metric)
+        return priced_tokens(*asked, metric=metric, **more)
+
+    monkeypatch.setattr(encoding, "priced_tokens", recorded)
+    for effort in (0, 1):
+        encode_images(tokenizer, images, StopRule(0.6, 4, "prior", effort=effort), prior)
+    assert bool((metrics[0] == 1).all())
+    assert bool((metrics[1] != 1).any())
+    assert not torch.equal(metrics[1][0], metrics[1][2])
 
 
 def test_a_prior_that_looks_gives_better_images():
