@@ -10,12 +10,12 @@ import torch
 
 from loopyvq.checkpoint import read_tensors, write_tensors
 from loopyvq.errors import BitstreamError
-from loopyvq.tokens import Tokens
+from loopyvq.tokens import LARGEST_DEPTH, Tokens
 
 __all__ = ["TokenFile", "read_token_file", "write_token_file"]
 
 _KIND = "token file"
-_LARGEST_SIDE, _LARGEST_DEPTH = 1 << 20, 255
+_LARGEST_SIDE = 1 << 20
 
 
 class TokenFile(NamedTuple):
@@ -86,6 +86,6 @@ def _check(file: TokenFile) -> TokenFile:
     sides, depth = (file.height, file.width), file.tokens.max_depth
     if not all(0 < side <= _LARGEST_SIDE for side in sides) or not file.threshold >= 0:
         raise ValueError(f"{sides[0]} x {sides[1]} pixels at threshold {file.threshold} cannot be")
-    if file.tokens.lengths.ndim != 2 or depth > _LARGEST_DEPTH:
-        raise ValueError(f"the sites must be a grid of at most {_LARGEST_DEPTH} turns")
+    if file.tokens.lengths.ndim != 2 or depth > LARGEST_DEPTH:
+        raise ValueError(f"the sites must be a grid of at most {LARGEST_DEPTH} turns")
     return file

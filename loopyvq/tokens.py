@@ -12,10 +12,12 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-__all__ = ["CONTINUE", "PAD", "Tokens"]
+__all__ = ["CONTINUE", "LARGEST_DEPTH", "PAD", "Tokens"]
 
 CONTINUE = -2
 PAD = -1
+LARGEST_DEPTH = 255
+"""Most turns of a site: files hold lengths as bytes."""
 
 
 class Tokens(NamedTuple):

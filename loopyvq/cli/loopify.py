@@ -34,7 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to write")
     parser.add_argument(
-        "--max-depth", type=int, default=8, metavar="N", help="most tokens per site (default: 8)"
+        "--max-depth",
+        type=int,
+        default=8,
+        metavar="N",
+        help="most tokens per site, 2 to 255 (default: 8)",
     )
     parser.add_argument(
         "--fit-images", type=int, default=200, metavar="N", help="images to fit to (default: 200)"

@@ -25,6 +25,7 @@ from loopyvq.codec.vector_codebook import (
 from loopyvq.coding import TOKEN_MODES, Chunk, Header, read_container, write_container
 from loopyvq.coding.header import MODEL_DIGITS
 from loopyvq.errors import BitstreamError, ConfigError, DataError
+from loopyvq.tokens import LARGEST_DEPTH
 
 __all__ = ["compress_array", "decompress_array"]
 
@@ -32,7 +33,6 @@ __all__ = ["compress_array", "decompress_array"]
 _MARGIN_SHARE = 1e-6
 _SIZES = (16, 64, 256)
 _TRIAL_VECTORS = 8192
-_LARGEST_DEPTH = 255
 
 
 def compress_array(
@@ -123,7 +123,7 @@ def decompress_array(
     container = read_container(data, partial)
     header, chunks = container.header, list(container.chunks)
     wrong = header.channels or header.bound_steps is not None or not header.width
-    if wrong or header.max_depth > _LARGEST_DEPTH:
+    if wrong or header.max_depth > LARGEST_DEPTH:
         raise BitstreamError("the file holds no array")
     (limits or ReadingLimits()).check(header, header.height)
     book = _codebook_for(header, chunks, codebook)
@@ -148,9 +148,9 @@ def decompress_array(
 
 def _as_written(codebook: VectorCodebook) -> VectorCodebook:
     """Give a codebook as a reader will have it: rounded to what a file holds."""
-    if not 1 <= len(codebook.gains) <= _LARGEST_DEPTH:
+    if not 1 <= len(codebook.gains) <= LARGEST_DEPTH:
         raise ConfigError(
-            f"a file holds codebooks of 1 to {_LARGEST_DEPTH} turns, got {len(codebook.gains)}"
+            f"a file holds codebooks of 1 to {LARGEST_DEPTH} turns, got {len(codebook.gains)}"
         )
     try:
         return read_codebook(write_codebook(codebook))

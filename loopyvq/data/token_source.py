@@ -6,6 +6,7 @@ from typing import Literal
 
 from loopyvq.data.boxes import BoxConfig
 from loopyvq.errors import ConfigError
+from loopyvq.tokens import LARGEST_DEPTH
 
 __all__ = ["ConditionSource", "TokenSource"]
 
@@ -90,9 +91,9 @@ class TokenSource:
         for name in ("codebook_size", "rows", "columns", "height", "width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 1 <= self.max_depth <= 255 or not 0 <= self.min_length <= self.max_depth:
+        if not 1 <= self.max_depth <= LARGEST_DEPTH or not 0 <= self.min_length <= self.max_depth:
             raise ConfigError(
-                f"lengths must be within 0..max_depth up to 255, got {self.min_length}"
+                f"lengths must be within 0..max_depth up to {LARGEST_DEPTH}, got {self.min_length}"
                 f"..{self.max_depth}"
             )
         counts = self.classes, self.symbols, self.box_classes, self.effort

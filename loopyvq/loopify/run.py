@@ -21,6 +21,7 @@ from loopyvq.loopify.finetune import finetune_decoder
 from loopyvq.loopify.surgery import with_turns
 from loopyvq.loopify.table import MEAN_LENGTHS, TableRow, measure, thresholds_at
 from loopyvq.models import Tokenizer
+from loopyvq.tokens import LARGEST_DEPTH
 
 __all__ = ["Loopified", "LoopifyConfig", "loopify_model"]
 
@@ -57,6 +58,8 @@ class LoopifyConfig:
         for name, value in {**least, "batch_size": 1, "crop": 1}.items():
             if getattr(self, name) < value:
                 raise ConfigError(f"{name} must be at least {value}, got {getattr(self, name)}")
+        if self.max_depth > LARGEST_DEPTH:
+            raise ConfigError(f"max_depth must be {LARGEST_DEPTH} at most, got {self.max_depth}")
 
 
 class Loopified(NamedTuple):

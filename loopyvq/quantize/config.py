@@ -5,6 +5,7 @@ from numbers import Integral
 from typing import Literal
 
 from loopyvq.errors import ConfigError
+from loopyvq.tokens import LARGEST_DEPTH
 
 __all__ = ["LoopConfig"]
 
@@ -31,7 +32,7 @@ class LoopConfig:
             codes one after another, such as 2, 4, 8 and 16; empty for all entries of all codes.
             Where latents are wide and turns many, codes of few entries leave less error
             (residual; EMA or frozen).
-        max_depth: most turns that a vector may take.
+        max_depth: most turns that a vector may take, 255 at most.
         min_length: turns that run even when the vector is close enough.
         first_codebook: whether the first turn has codes of its own, as many as the others share: a
             loop that goes on where another quantizer left off (residual, frozen).
@@ -98,6 +99,8 @@ class LoopConfig:
             _require(isinstance(getattr(self, name), Integral), name, "whole", getattr(self, name))
         for name in ("codebook_size", "codebook_dim", "max_depth", "beam_size"):
             _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        in_bytes = self.max_depth <= LARGEST_DEPTH
+        _require(in_bytes, "max_depth", f"{LARGEST_DEPTH} at most", self.max_depth)
         in_depth = 0 <= self.min_length <= self.max_depth
         _require(in_depth, "min_length", "within 0..max_depth", self.min_length)
         in_depth = 0 <= self.first_dummy <= self.max_depth

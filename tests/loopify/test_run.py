@@ -50,6 +50,8 @@ def test_what_cannot_be_done_says_why(photos, tmp_path):
     model = tmp_path / "old.safetensors"
     with pytest.raises(ConfigError, match="test_images must be at least 1, got 0"):
         LoopifyConfig(test_images=0)
+    with pytest.raises(ConfigError, match="max_depth must be 255 at most, got 300"):
+        LoopifyConfig(max_depth=300)
     one = open_image_set(photos / "0.png")
     with pytest.raises(DataError, match="1 images are too few to hold some out"):
         loopify_model(model, one, tmp_path / "out")

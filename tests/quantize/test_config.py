@@ -10,6 +10,7 @@ from loopyvq.quantize.config import LoopConfig
         ("codebook_size", 0),
         ("codebook_dim", 0),
         ("max_depth", 0),
+        ("max_depth", 256),
         ("beam_size", 0),
         ("min_length", 9),
         ("min_length", -1),

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 from loopyvq.errors import ConfigError
 from loopyvq.models.prior.attention import TransformerConfig
 from loopyvq.models.prior.condition_embedding import ConditionConfig
+from loopyvq.tokens import LARGEST_DEPTH
 
 __all__ = ["FlatTokensConfig"]
 
@@ -19,7 +20,7 @@ class FlatTokensConfig:
 
     Attributes:
         codebook_size: number of codes.
-        max_depth: largest length of a site.
+        max_depth: largest length of a site, 255 at most.
         min_length: least length of a site.
         spelling: how tokens are written.
         order: in which sites are read.
@@ -48,6 +49,8 @@ class FlatTokensConfig:
         for name in ("codebook_size", "max_depth", "rows", "columns"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.max_depth > LARGEST_DEPTH:
+            raise ConfigError(f"max_depth must be {LARGEST_DEPTH} at most, got {self.max_depth}")
         if not 0 <= self.min_length <= self.max_depth:
             raise ConfigError(
                 f"min_length must be within 0..{self.max_depth}, got {self.min_length}"

@@ -30,7 +30,7 @@ from loopyvq.models.prior.site_context import SiteContext
 from loopyvq.models.prior.site_embedding import SiteEmbedding
 from loopyvq.models.prior.site_generation import SiteGeneration
 from loopyvq.models.prior.symbol_map import SymbolMap
-from loopyvq.tokens import Tokens
+from loopyvq.tokens import LARGEST_DEPTH, Tokens
 
 __all__ = ["SitePrior", "SitePriorConfig"]
 
@@ -41,7 +41,7 @@ class SitePriorConfig:
 
     Attributes:
         codebook_size: number of codes.
-        max_depth: largest length of a site.
+        max_depth: largest length of a site, 255 at most.
         min_length: least length of a site.
         rows: most sites along the height.
         columns: most sites along the width.
@@ -71,6 +71,8 @@ class SitePriorConfig:
         for name in ("codebook_size", "max_depth", "rows", "columns"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.max_depth > LARGEST_DEPTH:
+            raise ConfigError(f"max_depth must be {LARGEST_DEPTH} at most, got {self.max_depth}")
         if not 0 <= self.min_length <= self.max_depth:
             raise ConfigError(
                 f"min_length must be within 0..{self.max_depth}, got {self.min_length}"

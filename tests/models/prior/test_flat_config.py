@@ -5,6 +5,7 @@ import pytest
 from loopyvq.config import config_to_dict, parse_config
 from loopyvq.errors import ConfigError
 from loopyvq.models.prior.flat_config import FlatTokensConfig
+from loopyvq.models.prior.site_prior import SitePriorConfig
 
 SIZES = FlatTokensConfig(max_depth=3)
 
@@ -28,3 +29,10 @@ def test_it_comes_from_options_and_back():
 def test_configs_that_cannot_be_say_why(changes, message):
     with pytest.raises((ConfigError, TypeError), match=message):
         replace(SIZES, **changes)
+
+
+@pytest.mark.parametrize("kind", [FlatTokensConfig, SitePriorConfig])
+def test_no_prior_has_more_turns_than_files_hold(kind):
+    assert kind(max_depth=255).max_depth == 255
+    with pytest.raises(ConfigError, match="max_depth must be 255 at most, got 256"):
+        kind(max_depth=256)
