@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +14,14 @@ from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.models import ARCHITECTURES, Tokenizer
 from loopyvq.models.priors import PRIORS, upgraded
+from loopyvq.ops.allowance import Allowance
 from loopyvq.pretrained import DEFAULT_MODEL, pretrained_file
 from loopyvq.tensor_file import Saved, read_tensors, write_atomically, write_tensors
 
 __all__ = [
     "CODING_PREFIX",
     "Saved",
+    "build_saved",
     "load_prior",
     "load_tokenizer",
     "load_tokenizer_of",
@@ -37,6 +39,12 @@ __all__ = [
 
 CODING_PREFIX = "coding."
 """Names of tensors that belong to the entropy coder and to no network."""
+
+ConfigT = TypeVar("ConfigT")
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+# What a config of arbitrary values makes of the classes that read it.
+_UNREADABLE = (ConfigError, KeyError, TypeError, ValueError, OverflowError)
 
 
 def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str | Path) -> None:
@@ -63,6 +71,39 @@ def load_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str |
                 f"expected {tuple(tensor.shape)}"
             )
     module.load_state_dict(dict(tensors))
+
+
+def build_saved(
+    model: Callable[[Any], ModuleT], config_class: type[Any], saved: Saved, source: str | Path
+) -> ModuleT:
+    """Build the model that a file describes, without its weights.
+
+    Args:
+        model: makes it of a config.
+        config_class: of that config.
+        saved: what the file holds; a config that asks for far more is refused before it is met.
+        source: the file, for the message.
+
+    Returns:
+        The model, as it begins.
+
+    Raises:
+        CheckpointError: there is no config that can be read and met.
+    """
+    try:
+        config = _parse_saved(config_class, saved.header["config"])
+        with Allowance(saved.tensors):
+            return model(config)
+    except _UNREADABLE as error:
+        raise CheckpointError(
+            f"{source} has a config that this loopyvq cannot read: {error}"
+        ) from error
+
+
+def _parse_saved(config_class: type[ConfigT], values: object) -> ConfigT:
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"it must be a mapping of options, got {values!r}")
+    return parse_config(config_class, values)
 
 
 def save_tokenizer(path: str | Path, tokenizer: Tokenizer, **notes: Any) -> None:
@@ -127,12 +168,8 @@ def load_tokenizer(
             f"{path} has the architecture {architecture}; this loopyvq knows "
             f"{', '.join(ARCHITECTURES)}: install a newer one"
         )
-    try:
-        tokenizer = Tokenizer(parse_config(ARCHITECTURES[architecture], header["config"]))
-    except (ConfigError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} has a config that this loopyvq cannot read: {error}"
-        ) from error
+    saved = Saved(tensors, header)
+    tokenizer = build_saved(Tokenizer, ARCHITECTURES[architecture], saved, path)
     load_weights(tokenizer, tensors, path)
     return tokenizer.to(device).eval()
 
@@ -192,17 +229,15 @@ def load_prior(path: str | Path, device: str | torch.device = "cpu") -> Any:
         CheckpointError: the file is missing, damaged or does not fit its own config.
     """
     path = prior_file(path)
-    tensors, header = read_tensors(path, "prior")
-    try:
-        if header["architecture"] not in PRIORS:
-            raise ConfigError(f"its architecture is {header['architecture']}")
-        kind = PRIORS[header["architecture"]]
-        prior = kind.model(parse_config(kind.config, header["config"]))
-    except (ConfigError, KeyError, TypeError) as error:
+    saved = read_tensors(path, "prior")
+    architecture = str(saved.header.get("architecture"))
+    if architecture not in PRIORS:
         raise CheckpointError(
-            f"{path} has a config that this loopyvq cannot read: {error}"
-        ) from error
-    load_weights(prior, upgraded(tensors, prior), path)
+            f"{path} has a config that this loopyvq cannot read: its architecture is {architecture}"
+        )
+    kind = PRIORS[architecture]
+    prior = build_saved(kind.model, kind.config, saved, path)
+    load_weights(prior, upgraded(saved.tensors, prior), path)
     return prior.to(device).eval()
 
 
@@ -223,8 +258,8 @@ def prior_source(path: str | Path) -> TokenSource | None:
     if "source" not in header:
         return None
     try:
-        return parse_config(TokenSource, header["source"])
-    except (ConfigError, TypeError) as error:
+        return _parse_saved(TokenSource, header["source"])
+    except _UNREADABLE as error:
         raise CheckpointError(f"{path} does not say where its tokens come from: {error}") from error
 
 

@@ -106,7 +106,7 @@ def read_tensors(
     try:
         header = json.loads(metadata[_HEADER])
         version, found = int(header["format_version"]), str(header["kind"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise error_class(f"{path} was not written by loopyvq: it has no header") from error
     if version > _FORMAT_VERSION:
         raise error_class(
@@ -130,5 +130,5 @@ def kind_of(path: str | Path) -> str | None:
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             return str(json.loads((file.metadata() or {})[_HEADER])["kind"])
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError):
         return None

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from loopyvq.checkpoint import load_weights
-from loopyvq.config import config_to_dict, parse_config
+from loopyvq.checkpoint import build_saved, load_weights
+from loopyvq.config import config_to_dict
 from loopyvq.data import to_float
-from loopyvq.errors import CheckpointError, ConfigError
+from loopyvq.errors import ConfigError
 from loopyvq.tensor_file import read_tensors, write_tensors
 
 __all__ = [
@@ -159,14 +159,9 @@ def load_classifier(path: str | Path) -> SmallClassifier:
     Raises:
         CheckpointError: the file is missing, damaged or does not fit its own config.
     """
-    tensors, header = read_tensors(path, _KIND)
-    try:
-        classifier = SmallClassifier(parse_config(ClassifierConfig, header["config"]))
-    except (ConfigError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path} has a config that this loopyvq cannot read: {error}"
-        ) from error
-    load_weights(classifier, tensors, path)
+    saved = read_tensors(path, _KIND)
+    classifier = build_saved(SmallClassifier, ClassifierConfig, saved, path)
+    load_weights(classifier, saved.tensors, path)
     return classifier.eval()
 
 

@@ -154,8 +154,10 @@ class Level(nn.Module):
         resample: Literal["half", "keep", "double"],
     ) -> None:
         super().__init__()
-        widths = [in_channels] + [out_channels] * (blocks - 1)
-        self.block = nn.ModuleList(ResidualBlock(width, out_channels, dropout) for width in widths)
+        self.block = nn.ModuleList(
+            ResidualBlock(out_channels if index else in_channels, out_channels, dropout)
+            for index in range(blocks)
+        )
         count = blocks if attention else 0
         self.attn = nn.ModuleList(AttentionBlock(out_channels) for _ in range(count))
         if resample == "half":
