@@ -10,6 +10,7 @@ checked in ``__post_init__``. No file and no option ever names a Python path.
 
 import dataclasses
 import functools
+import math
 import re
 import typing
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,8 @@ def parse_config(
         An instance of ``config_class``; options that are not given keep their defaults.
 
     Raises:
-        ConfigError: an option is unknown, of the wrong type, or outside its range.
+        ConfigError: an option is unknown, of the wrong type, or outside its range; or it is not
+            finite where its default is.
 
     Example:
         >>> from dataclasses import dataclass
@@ -99,6 +101,7 @@ def parse_config(
     config = built["config"]
     if not isinstance(config, config_class):  # jsonargparse hands back a namespace only on misuse
         raise ConfigError(f"{config_class.__name__} is not a config dataclass")
+    _require_finite(config)
     return config
 
 
@@ -163,6 +166,21 @@ def _require_mappings(config_class: Any, values: Mapping[str, Any], prefix: str 
             if not isinstance(value, Mapping):
                 raise ConfigError(f"{prefix}{name} must be a mapping of options, got {value!r}")
             _require_mappings(hints[name], value, f"{prefix}{name}.")
+
+
+def _require_finite(config: Any, prefix: str = "") -> None:
+    """Refuse NaN and infinity, which most ranges let through, where they are no default."""
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), f"{prefix}{field.name}"
+        if dataclasses.is_dataclass(value):
+            _require_finite(value, f"{name}.")
+        elif not _is_finite(value) and _is_finite(_default_of(field)):
+            raise ConfigError(f"{name} must be finite, got {value}")
+
+
+def _is_finite(value: Any) -> bool:
+    numbers = value if isinstance(value, tuple | list) else (value,)
+    return all(math.isfinite(number) for number in numbers if isinstance(number, float))
 
 
 def _explain(error: Exception) -> str:

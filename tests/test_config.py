@@ -1,3 +1,4 @@
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -38,6 +39,19 @@ class OuterConfig:
     widths: tuple[int, ...] = (1, 2)
 
 
+@dataclass(frozen=True)
+class RealConfig:
+    real: float = 1.0
+    most: float = math.inf
+    some: float | None = None
+    reals: tuple[float, ...] = (1.0,)
+
+
+@dataclass(frozen=True)
+class HolderConfig:
+    held: RealConfig = field(default_factory=RealConfig)
+
+
 def test_overrides_win_over_values_and_values_over_defaults():
     config = parse_config(
         OuterConfig, {"rate": 0.1, "inner": {"size": 5}}, ["--rate", "0.2", "--widths", "[4]"]
@@ -63,6 +77,23 @@ def test_mistakes_are_named_in_one_line(values, words, message):
         parse_config(OuterConfig, values, words)
     assert "\n" not in str(caught.value)
     assert "config." not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf"])
+@pytest.mark.parametrize("name", ["real", "some", "reals"])
+def test_numbers_that_are_not_finite_are_refused(name, value):
+    number = float(value.replace(".", ""))
+    given = (number,) if name == "reals" else number
+    with pytest.raises(ConfigError, match=f"held.{name} must be finite, got"):
+        parse_config(HolderConfig, {"held": {name: given}})
+    word = f"[{value}]" if name == "reals" else value
+    with pytest.raises(ConfigError, match=f"held.{name} must be finite, got"):
+        parse_config(HolderConfig, overrides=[f"--held.{name}={word}"])
+
+
+def test_an_option_that_is_infinite_by_default_may_be():
+    assert parse_config(HolderConfig) == HolderConfig()
+    assert parse_config(RealConfig, {"most": -math.inf}).most == -math.inf
 
 
 def test_one_parse_leaves_nothing_to_the_next():

@@ -88,7 +88,7 @@ def draw_place(
     ).tolist()
     shorter = min(height, width)
     smallest = min(config.size, shorter)
-    largest = max(smallest, min(shorter, int(config.size / config.min_scale)))
+    largest = max(smallest, int(min(shorter, config.size / config.min_scale)))
     side = smallest + int(side_draw * (largest - smallest + 1))
     top = int(top_draw * (height - side + 1))
     left = int(left_draw * (width - side + 1))

@@ -27,6 +27,12 @@ def test_ranges(options):
     assert parse_config(CropConfig, {"size": 64}) == CropConfig(size=64)
 
 
+def test_the_strongest_shrinking_takes_the_whole_image():
+    for scale in (1e-9, 1e-320):
+        places = [draw_place(20, 30, CropConfig(8, scale), seeded(seed)) for seed in range(99)]
+        assert {place.side for place in places} == set(range(8, 21))
+
+
 @pytest.mark.parametrize("shape", [(200, 300), (128, 128), (50, 20), (1, 1), (3000, 100)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_shape_and_type(shape, channels):

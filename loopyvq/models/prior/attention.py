@@ -6,6 +6,7 @@ Whoever calls it embeds its input and turns the output into logits. Keys and val
 are kept in a `KeyValueCache`, so that a further position costs one position.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -58,7 +59,7 @@ class TransformerConfig:
             raise ConfigError(f"width {self.width} must be a multiple of heads {self.heads}")
         if self.rotary and self.width // self.heads % 2:
             raise ConfigError(f"rotary needs an even head width, got {self.width // self.heads}")
-        if self.mlp_ratio * self.width < 1:
+        if not 1 <= self.mlp_ratio * self.width < math.inf:
             raise ConfigError(f"mlp_ratio must leave a width of at least 1, got {self.mlp_ratio}")
         for name in ("attention_dropout", "residual_dropout"):
             if not 0 <= getattr(self, name) < 1:

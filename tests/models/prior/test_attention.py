@@ -124,6 +124,8 @@ def test_it_follows_new_weights_after_a_reset():
         ({"heads": 3}, "multiple of heads 3"),
         ({"heads": 16, "rotary": True}, "even head width"),
         ({"mlp_ratio": 0.0}, "mlp_ratio"),
+        ({"mlp_ratio": float("nan")}, "mlp_ratio"),
+        ({"mlp_ratio": 1e308}, "mlp_ratio"),
         ({"attention_dropout": 1.0}, "attention_dropout must be within"),
     ],
 )
