@@ -7,6 +7,7 @@ so that a kill at any moment leaves the old file or the new one, never a broken 
 import contextlib
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,6 +39,8 @@ class Saved(NamedTuple):
 def write_atomically(path: Path, blob: bytes) -> None:
     """Replace a file whole, or not at all.
 
+    Links stay, what they lead to is replaced. Pipes and devices stay too and are written to.
+
     Args:
         path: where to; its folder is made.
         blob: the new content.
@@ -45,14 +48,18 @@ def write_atomically(path: Path, blob: bytes) -> None:
     Raises:
         CheckpointError: the file system refuses, for example because the disk is full.
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    target = Path(os.path.realpath(path))
+    aside = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            path.write_bytes(blob)
+            return
         with aside.open("wb") as file:
             file.write(blob)
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(path)
+        aside.replace(target)
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}") from error
     finally:

@@ -1,4 +1,7 @@
 import json
+import os
+import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -40,6 +43,56 @@ def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch)
         write_atomically(path, b"new")
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    there = tmp_path / "there"
+    there.mkdir()
+    links = [tmp_path / "link", tmp_path / "again"]
+    links[0].symlink_to("there/file")
+    links[1].symlink_to("link")
+    for blob, link in zip((b"first", b"second"), links, strict=True):
+        write_atomically(link, blob)
+        assert link.is_symlink()
+        assert (there / "file").read_bytes() == blob
+    assert sorted(item.name for item in tmp_path.rglob("*")) == ["again", "file", "link", "there"]
+
+
+def test_a_pipe_stays_and_is_written_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    found = []
+    reader = threading.Thread(target=lambda: found.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    write_atomically(tmp_path / "pipe", b"through")
+    reader.join()
+    assert found == [b"through"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_device_and_a_pipe_without_a_name_stay(tmp_path):
+    null = Path(os.devnull)
+    before = null.stat().st_rdev
+    (tmp_path / "null").symlink_to(null)
+    write_atomically(tmp_path / "null", b"nothing")
+    assert null.stat().st_rdev == before
+    end, start = os.pipe()
+    write_atomically(Path(f"/dev/fd/{start}"), b"through")
+    assert os.read(end, 99) == b"through"
+    for descriptor in (end, start):
+        os.close(descriptor)
+
+
+def test_a_folder_in_the_place_of_a_file_stays(tmp_path):
+    with pytest.raises(CheckpointError, match="Is a directory"):
+        write_atomically(tmp_path, b"1")
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path):
+    write_atomically(tmp_path / ("n" * 255), b"1")
+    assert (tmp_path / ("n" * 255)).read_bytes() == b"1"
+    with pytest.raises(CheckpointError, match="File name too long"):
+        write_atomically(tmp_path / ("n" * 256), b"1")
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_kind_is_told_without_reading_and_strangers_have_none(tmp_path):
