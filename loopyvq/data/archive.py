@@ -48,7 +48,7 @@ class _ArchiveImages(EncodedImageSet):
         self.path = Path(path)
         self.inside = PurePosixPath(inside)
         try:
-            members = self._list_members()
+            listed = self._list_members()
         except DataError:
             raise
         # zipfile and tarfile fail in arbitrary ways on arbitrary bytes.
@@ -58,9 +58,11 @@ class _ArchiveImages(EncodedImageSet):
                 raise DataError(f"cannot open the archive {path}: {error.strerror}") from error
             reason = " ".join(str(error).split()) or type(error).__name__
             raise DataError(f"the archive {path} is damaged: {reason}") from error
+        # Some archives name their members from the root of a disk.
+        members = [member._replace(name=member.name.lstrip("/")) for member in listed]
         below = [member for member in members if self._is_inside(member.name)]
         if not below:
-            where = f" in {inside}" if members else ", only other files or none"
+            where = f" in {inside}" if members and inside else ", only other files or none"
             raise DataError(f"the archive {path} holds no images{where}")
         self._members = tuple(sorted(below, key=lambda member: member.name))
         self._keys = tuple(self._below(member.name) for member in self._members)

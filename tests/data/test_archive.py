@@ -72,6 +72,29 @@ def test_members_are_read_in_place(tmp_path):
             assert list(twin.broken) == ["set/dog/bad.png"]
 
 
+def test_members_may_be_named_from_the_root(tmp_path):
+    members = {f"/{name}": blob for name, blob in MEMBERS.items() if "MACOSX" not in name}
+    write_tar(tmp_path / "a.tar", members=members)
+    write_tar(tmp_path / "a.tar.gz", "w:gz", members=members)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        for name, blob in members.items():
+            info = zipfile.ZipInfo(name)
+            info.filename = name
+            file.writestr(info, blob)
+        assert file.namelist() == list(members)
+    for name in ("a.tar", "a.tar.gz", "a.zip"):
+        images = open_image_set(tmp_path / name)
+        assert [images.key(i) for i in range(len(images))] == [
+            "set/cat/1.png",
+            "set/dog/2.png",
+            "set/dog/bad.png",
+        ]
+        assert [images.label(i) for i in range(len(images))] == [0, 1, 1]
+        assert images.read(1).unique().tolist() == [2]
+        inside = open_image_set(tmp_path / name / "set" / "dog")
+        assert [inside.key(i) for i in range(len(inside))] == ["2.png", "bad.png"]
+
+
 def collate(batch):
     return batch[0]
 
