@@ -1,5 +1,6 @@
 """taming's YAML files: what they say about the sizes, and how to write them."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ __all__ = [
     "kind_of",
     "mapping_at",
     "model_section",
+    "number",
     "read_model_section",
     "tokenizer_config",
     "whole_number",
@@ -123,7 +125,7 @@ def tokenizer_config(section: Mapping[str, Any], source: object) -> TamingConfig
             source,
         ),
         latent_channels=size["z_channels"],
-        dropout=_number(sizes, "dropout", 0.0, source),
+        dropout=number(sizes, "dropout", 0.0, source),
         assignment="gumbel" if is_gumbel else "nearest",
         quantizer=plain_quantizer(codes, width),
         gumbel=_gumbel(params, source) if is_gumbel else GumbelConfig(),
@@ -219,30 +221,47 @@ def _whole_numbers(values: Mapping[str, Any], name: str, source: object) -> list
     return found
 
 
-def _number(values: Mapping[str, Any], name: str, default: float, source: object) -> float:
+def number(values: Mapping[str, Any], name: str, default: float, source: object) -> float:
+    """Give a number of a mapping.
+
+    Args:
+        values: the mapping.
+        name: the key.
+        default: what a missing number is.
+        source: where it stands, for the message.
+
+    Returns:
+        The number.
+
+    Raises:
+        ConfigError: it is no number, or not finite.
+    """
     try:
-        return float(values.get(name, default))  # YAML reads 1e-8 as a text
-    except (TypeError, ValueError) as error:
+        found = float(values.get(name, default))  # YAML reads 1e-8 as a text
+    except (TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{source}: {name} must be a number, got {values[name]}") from error
+    if not math.isfinite(found):
+        raise ConfigError(f"{source}: {name} must be finite, got {found}")
+    return found
 
 
 def _gumbel(params: Mapping[str, Any], source: object) -> GumbelConfig:
     """Read the options of the draw; without a schedule the temperature stays at 1."""
-    kl_weight = _number(params, "kl_weight", 1e-8, source)
+    kl_weight = number(params, "kl_weight", 1e-8, source)
     section = params.get("temperature_scheduler_config")
     if not isinstance(section, dict):
         return GumbelConfig(kl_weight=kl_weight)
     schedule = mapping_at(section, "params", source)
-    highest = _number(schedule, "lr_max", 1.0, source)
-    lowest = _number(schedule, "lr_min", highest, source)
-    warmup = int(_number(schedule, "warm_up_steps", 0.0, source))
+    highest = number(schedule, "lr_max", 1.0, source)
+    lowest = number(schedule, "lr_min", highest, source)
+    warmup = int(number(schedule, "warm_up_steps", 0.0, source))
     options: dict[str, Any] = {"temperature": highest, "kl_weight": kl_weight}
     if lowest != highest:
         options["final_temperature"] = lowest
-        options["decay_steps"] = int(_number(schedule, "max_decay_steps", 0.0, source))
+        options["decay_steps"] = int(number(schedule, "max_decay_steps", 0.0, source))
     if warmup:
         options["warmup_steps"] = warmup
-        options["first_temperature"] = _number(schedule, "lr_start", highest, source)
+        options["first_temperature"] = number(schedule, "lr_start", highest, source)
     return GumbelConfig(**options)
 
 

@@ -8,7 +8,13 @@ from torch import Tensor
 
 from loopyvq.checkpoint import load_weights
 from loopyvq.errors import CheckpointError, ConfigError
-from loopyvq.interop.taming_config import TOKENIZER_TARGETS, kind_of, mapping_at, whole_number
+from loopyvq.interop.taming_config import (
+    TOKENIZER_TARGETS,
+    kind_of,
+    mapping_at,
+    number,
+    whole_number,
+)
 from loopyvq.interop.taming_state import require_names, require_shape
 from loopyvq.models.prior.flat_prior import FlatPriorConfig
 from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
@@ -72,9 +78,9 @@ def prior_config(
             heads=whole_number(sizes, "n_head", source, 8),
             width=whole_number(sizes, "n_embd", source, 256),
             num_unmasked=whole_number(sizes, "n_unmasked", source, 0),
-            embedding_dropout=float(sizes.get("embd_pdrop", 0.0)),
-            attention_dropout=float(sizes.get("attn_pdrop", 0.0)),
-            residual_dropout=float(sizes.get("resid_pdrop", 0.0)),
+            embedding_dropout=number(sizes, "embd_pdrop", 0.0, source),
+            attention_dropout=number(sizes, "attn_pdrop", 0.0, source),
+            residual_dropout=number(sizes, "resid_pdrop", 0.0, source),
         ),
     )
 

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import yaml
 
@@ -6,6 +8,7 @@ from loopyvq.interop.taming_config import (
     kind_of,
     mapping_at,
     model_section,
+    number,
     read_model_section,
     tokenizer_config,
     whole_number,
@@ -104,3 +107,11 @@ def test_small_readers():
     assert whole_number({}, "n", "x", 5) == 5
     with pytest.raises(ConfigError, match="n must be a whole number, got True"):
         whole_number({"n": True}, "n", "x")
+    assert number({"n": "1e-8"}, "n", 1.0, "x") == 1e-8
+    assert number({}, "n", 0.5, "x") == 0.5
+    for value in (None, "abc", [1], 10**400):
+        with pytest.raises(ConfigError, match="x: n must be a number, got"):
+            number({"n": value}, "n", 1.0, "x")
+    for value in (math.nan, math.inf, "-inf"):
+        with pytest.raises(ConfigError, match="x: n must be finite, got"):
+            number({"n": value}, "n", 1.0, "x")

@@ -66,6 +66,12 @@ def test_what_cannot_be_says_why():
         config_of({"target": "a.CLIP"})
     with pytest.raises(ConfigError, match="must be a GPT, got CodeGPT"):
         config_of(SOS, transformer_config={"target": "a.CodeGPT", "params": {}})
+    sizes = second_stage_section(SOS)["params"]["transformer_config"]["params"]
+    for name in ("embd_pdrop", "attn_pdrop", "resid_pdrop"):
+        for value in (None, "abc"):
+            told = {"target": "a.GPT", "params": {**sizes, name: value}}
+            with pytest.raises(ConfigError, match=f"{name} must be a number, got {value}"):
+                config_of(SOS, transformer_config=told)
 
 
 def test_wrong_names_shapes_and_orders_give_one_line():
