@@ -4,6 +4,7 @@ import argparse
 import math
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -181,6 +182,9 @@ def _measure(arguments: argparse.Namespace) -> "Iterator[RdPoint]":
         raise ConfigError(f"there is no system {arguments.against!r}, but {', '.join(names)}")
     images = open_image_set(arguments.data, channels=channels, strict=arguments.strict)
     count = min(len(images), arguments.limit or len(images))
+    key, times = Counter(images.key(index) for index in range(count)).most_common(1)[0]
+    if times > 1:  # their files would be taken for those of one image
+        raise ConfigError(f"{times} images of {arguments.data} have the name {key}: rename them")
     some = tqdm(
         islice(images.images(), count), total=count, unit="image", leave=False, disable=None
     )

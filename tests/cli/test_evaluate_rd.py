@@ -1,5 +1,7 @@
 import csv
 import math
+import warnings
+import zipfile
 
 import pytest
 import torch
@@ -41,6 +43,20 @@ def test_models_and_baselines_in_one_run(run, workspace, tmp_path, lpips_weights
     assert str(workspace) not in page
     again = ["evaluate", "rd", "--points", tmp_path / "rd.csv", "--out", tmp_path / "again"]
     assert run(*again)[1] == out
+
+
+def test_two_images_of_one_name_are_no_curve(run, workspace, tmp_path):
+    with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            archive.write(workspace / "photos" / "0.png", "a.png")
+    words = ["--data", tmp_path / "a.zip", "--baselines", "jpeg", "--out", tmp_path / "rd"]
+    code, _, err = run("evaluate", "rd", *words)
+    assert code == 2
+    assert "2 images of" in err
+    assert "have the name a.png: rename them" in err
+    assert not (tmp_path / "rd.csv").exists()
+    assert run("evaluate", "rd", *words, "--limit", 1)[0] == 0
 
 
 def test_there_must_be_something_to_measure(run, workspace, tmp_path):
