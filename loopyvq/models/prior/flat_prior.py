@@ -164,7 +164,7 @@ class FlatPrior(nn.Module):
                 are missing.
         """
         batch, given = symbols.shape
-        self._check(symbols, given + count - 1)  # the last symbol is not read
+        self._check(symbols, given + max(0, count - 1))  # the last symbol is not read
         if sampling is not None and (uniform is None or uniform.shape != (batch, count)):
             raise ValueError(f"drawing needs {batch} x {count} uniform numbers")
         found = torch.cat([symbols, symbols.new_zeros(batch, count)], dim=1)
