@@ -157,6 +157,8 @@ class TamingPrior(nn.Module):
         kept = mask.flatten(1)[:, order]
         known = torch.where(kept, canvas.codes.flatten(1)[:, order], -1)
         uniform = torch.rand(request.batch, sites, generator=generator, dtype=torch.float64)
+        if bool(kept.all()):
+            return Tokens(canvas.codes, canvas.lengths)
         first = int(kept.all(dim=0).long().cumprod(0).sum())  # known in all images: read at once
         start = self.condition_symbols(request.condition, request.batch)
         ahead = start.shape[1]
