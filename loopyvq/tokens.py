@@ -91,6 +91,7 @@ class Tokens(NamedTuple):
                 f"got {int(lengths.min())}..{int(lengths.max())}"
             )
         ran = torch.arange(self.max_depth, device=codes.device) < lengths.unsqueeze(-1)
+        codes = codes.long()  # narrow ones could not be compared with a number beyond their range
         legal = ((codes >= 0) & (codes < codebook_size)) | (codes == CONTINUE)
         if not torch.equal(torch.where(ran, legal, codes == PAD), torch.ones_like(ran)):
             raise ValueError(

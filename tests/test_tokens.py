@@ -38,3 +38,12 @@ def test_prefix_drops_the_tail_and_stays_valid():
     assert torch.equal(tokens.prefix(9).codes, CODES)
     with pytest.raises(ValueError, match="0 or more"):
         tokens.prefix(-1)
+
+
+@pytest.mark.parametrize(("kind", "size"), [(torch.int16, 1 << 15), (torch.int8, 256)])
+def test_narrow_codes_are_compared_with_any_codebook(kind, size):
+    last = torch.iinfo(kind).max
+    tokens = Tokens(torch.tensor([[last, CONTINUE, PAD]], dtype=kind), torch.tensor([2]))
+    assert tokens.validate(size) is tokens
+    with pytest.raises(ValueError, match="codes must be"):
+        tokens.validate(last)
