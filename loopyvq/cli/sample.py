@@ -34,9 +34,10 @@ examples:
       --condition.labels.palette cmp_facades
   loopyvq sample runs/facade_boxes --box 3,0.1,0.2,0.4,0.35 --box 3,0.1,0.6,0.4,0.75
 
-Images are written as they are finished, then OUT/sheet.png with the first hundred. The same seed
-gives the same images. Conditions are read as at training: their dotted options are those of
-`loopyvq pretokenize`. A classifier is made by `loopyvq evaluate generation`.
+Images are written as they are finished, then OUT/sheet.png with the first hundred. OUT must hold no
+images of an earlier run beyond --count. The same seed gives the same images. Conditions are read as
+at training: their dotted options are those of `loopyvq pretokenize`. A classifier is made by
+`loopyvq evaluate generation`.
 """
 _MOST_COLUMNS = 16
 
