@@ -112,7 +112,7 @@ class Grammar:
         self.legal = torch.stack(states)
         promised = [_promised(kinds, self.turns, turn).clamp(min=min_length - turn)
                     for _ in range(_PHASES) for turn in range(max_depth + 1)]  # fmt: skip
-        self.commits = torch.stack(promised)
+        self.commits = torch.stack(promised).short()  # of a large vocabulary a large table
 
     def to(self, device: torch.device) -> "Grammar":
         """Move the tables to a device, in place.
