@@ -159,6 +159,17 @@ def test_what_no_file_holds_is_refused_in_words(tmp_path, where, value, message)
         load_tokenizer(path)
 
 
+def test_tables_that_no_file_holds_are_no_reason_to_refuse(tmp_path):
+    """A long grammar stands beside few weights."""
+    narrow = TransformerConfig(width=1, layers=1, heads=1)
+    for spelling in ("flat", "dummy", "run_length"):
+        config = FlatTokensConfig(
+            codebook_size=4096, max_depth=255, spelling=spelling, transformer=narrow
+        )
+        save_prior(tmp_path / "prior", FlatTokensPrior(config))
+        assert load_prior(tmp_path / "prior").config == config
+
+
 def test_a_header_without_an_end_is_none(tmp_path):
     from safetensors.torch import save_file
 

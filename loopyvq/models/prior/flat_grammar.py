@@ -206,7 +206,7 @@ def _legal(
     if spelling == "flat":
         return torch.stack([kinds.code & room, kinds.dummy & room, stop & enough]).any(0)
     if spelling == "run_length" and phase == 0:
-        run = torch.arange(len(stop)) - int(kinds.count.long().argmax())
+        run = kinds.count.cumsum(0) - 1
         return kinds.count.logical_and(turn + run <= max_depth)
     may_stop = phase == 0 if spelling == "dummy" else phase == 1
     last = kinds.code & (room and turn + 1 >= min_length)
