@@ -110,9 +110,11 @@ class Grammar:
         states = [_legal(kinds, spelling, phase, turn, min_length, max_depth)
                   for phase in range(_PHASES) for turn in range(max_depth + 1)]  # fmt: skip
         self.legal = torch.stack(states)
-        promised = [_promised(kinds, self.turns, turn).clamp(min=min_length - turn)
-                    for _ in range(_PHASES) for turn in range(max_depth + 1)]  # fmt: skip
-        self.commits = torch.stack(promised).short()  # of a large vocabulary a large table
+        promised = [
+            _promised(kinds, self.turns, turn).clamp(min=min_length - turn).short()
+            for turn in range(max_depth + 1)
+        ]
+        self.commits = torch.stack(promised).repeat(_PHASES, 1)
 
     def to(self, device: torch.device) -> "Grammar":
         """Move the tables to a device, in place.

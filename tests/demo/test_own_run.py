@@ -1,0 +1,39 @@
+import json
+
+import pytest
+
+from loopyvq.demo.own_run import DemoImages, remove_run, require_own_run
+from loopyvq.errors import ConfigError
+
+
+def write_run(folder, data):
+    folder.mkdir()
+    for name in ("state.safetensors", "best.safetensors", "notes.txt"):
+        (folder / name).write_bytes(b"x")
+    if data is not None:
+        (folder / "config.json").write_text(json.dumps({"data": data}))
+
+
+def test_a_demo_replaces_its_own_run_and_nothing_else(tmp_path):
+    require_own_run(tmp_path / "missing")
+    write_run(tmp_path / "demo", DemoImages.__name__)
+    require_own_run(tmp_path / "demo")
+    remove_run(tmp_path / "demo")
+    assert sorted(path.name for path in (tmp_path / "demo").iterdir()) == [
+        "config.json",
+        "notes.txt",
+    ]
+
+
+@pytest.mark.parametrize("data", ["photos", "Subset", None])
+def test_other_runs_are_refused(tmp_path, data):
+    write_run(tmp_path / "run", data)
+    with pytest.raises(ConfigError, match="holds a run that no demo wrote"):
+        require_own_run(tmp_path / "run")
+
+
+def test_a_run_on_tokens_is_known_by_their_folder(tmp_path):
+    write_run(tmp_path / "prior", str(tmp_path / "tokens"))
+    require_own_run(tmp_path / "prior", str(tmp_path / "tokens"))
+    with pytest.raises(ConfigError):
+        require_own_run(tmp_path / "prior")
