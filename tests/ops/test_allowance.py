@@ -16,7 +16,7 @@ HELD = {"weight": torch.zeros(4, 3)}
         lambda: torch.full((10**12,), 1.0),
         lambda: torch.arange(10**12),
         lambda: [torch.zeros(2**16) for _ in range(100)],
-        lambda: [torch.nn.Linear(1, 1) for _ in range(10**6)],
+        lambda: [torch.zeros(1) for _ in range(10**6)],
     ],
 )
 def test_far_more_than_is_held_is_refused_before_it_is_made(ask):
