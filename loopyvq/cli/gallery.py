@@ -77,7 +77,7 @@ class Gallery:
             tokens: sites of shape ``b h w``.
         """
         for number, image in enumerate(self.look_at(tokens)):
-            name = f"{self.count:05}"
+            name = _name(self.count)
             write_image(self.folder / f"{name}.png", image)
             if self.tokens_folder is not None:
                 self._write_tokens(tokens, number, self.tokens_folder / f"{name}.tokens")
@@ -160,12 +160,18 @@ def write_animation(
     write_atomically(path, animation(frames))
 
 
+def _name(number: int) -> str:
+    """Name an image by its place in the run."""
+    return f"{number:05}"
+
+
 def _require_none_beyond(folder: Path, suffix: str, count: int) -> None:
     """Refuse a folder with files of an earlier run that nothing would write over."""
     stems = [path.stem for path in folder.glob(f"*{suffix}")]
-    others = sorted(stem for stem in stems if stem.isdecimal() and int(stem) >= count)
+    numbers = [int(stem) for stem in stems if stem.isdecimal() and stem == _name(int(stem))]
+    others = sorted(number for number in numbers if number >= count)
     if others:
         raise ConfigError(
-            f"{folder} holds {others[0]}{suffix} of an earlier run, which would stay among the new "
-            f"ones: remove it or choose another folder"
+            f"{folder} holds {_name(others[0])}{suffix} of an earlier run, which would stay among "
+            f"the new ones: remove it or choose another folder"
         )

@@ -34,10 +34,11 @@ def test_images_and_tokens_are_written_as_they_come(prior, tmp_path):
 
 
 def test_files_of_an_earlier_run_must_not_stay_among_the_new_ones(tmp_path):
-    (tmp_path / "notes.png").touch()
     for folder, file in {"out": "00002.png", "tokens": "00003.tokens"}.items():
         (tmp_path / folder).mkdir()
         (tmp_path / folder / file).touch()
+    for name in ("notes.png", "2024.png"):  # which no run writes
+        (tmp_path / "out" / name).touch()
     where = tmp_path / "out", None, (32, 32)
     with pytest.raises(ConfigError, match=r"holds 00002.png of an earlier run"):
         Gallery(*where, 2)
