@@ -15,7 +15,7 @@ from loopyvq.data import ConditionDataConfig, to_float
 from loopyvq.data.token_shards import ShardPlan, open_token_shards
 from loopyvq.demo.drawn import Completion, GenerationDemo, read_history
 from loopyvq.demo.material import Material, gather_material
-from loopyvq.demo.own_run import DemoImages, remove_run, require_own_run
+from loopyvq.demo.own_run import DemoImages, holds_run, remove_run, require_own_run
 from loopyvq.errors import ConfigError
 from loopyvq.generation import (
     Film,
@@ -133,10 +133,10 @@ def _clear(folder: Path) -> None:
     """Remove what an earlier demonstration left, if it left all that is there."""
     tokenizer, tokens, prior = (folder / part for part in ("tokenizer", "tokens", "prior"))
     require_own_run(tokenizer)
-    require_own_run(prior, str(tokens.absolute()))
+    require_own_run(prior, tokens.name)
     plan = tokens / "tokens.json"
-    if plan.exists() and not (tokenizer / "last.safetensors").exists():
-        raise ConfigError(f"{tokens} holds tokens that no demo wrote: choose another folder")
+    if (plan.exists() or holds_run(prior)) and not holds_run(tokenizer):
+        raise ConfigError(f"{folder} holds tokens that no demo wrote: choose another folder")
     plan.unlink(missing_ok=True)
     remove_run(prior)
     remove_run(tokenizer)

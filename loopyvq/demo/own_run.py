@@ -6,10 +6,10 @@ from pathlib import Path
 from loopyvq.data import ImageSet, Subset
 from loopyvq.errors import ConfigError
 
-__all__ = ["DemoImages", "remove_run", "require_own_run"]
+__all__ = ["DemoImages", "holds_run", "remove_run", "require_own_run"]
 
 _RUN = ("state.safetensors", "best.safetensors", "last.safetensors", "metrics.jsonl")
-_HELD = (*_RUN, "model.safetensors", "prior.safetensors")
+_OTHERS = ("model.safetensors", "prior.safetensors")  # which no run writes
 
 
 class DemoImages(Subset):
@@ -23,17 +23,33 @@ class DemoImages(Subset):
         super().__init__(images, range(len(images)))
 
 
-def require_own_run(folder: Path, data: str = DemoImages.__name__) -> None:
+def holds_run(folder: Path) -> bool:
+    """Tell whether a folder has a file of a run.
+
+    Args:
+        folder: it may be missing.
+
+    Returns:
+        Whether there is one.
+    """
+    return any((folder / name).exists() for name in _RUN)
+
+
+def require_own_run(folder: Path, tokens: str | None = None) -> None:
     """Check that a demonstration may take the place of what is there.
 
     Args:
         folder: of the run; it may be missing.
-        data: what demonstrations train on there, as the config of a run names it.
+        tokens: what the folder of tokens is called that a prior was trained on, wherever it lies
+            now; by default a demonstration's images.
 
     Raises:
         ConfigError: the folder holds a run or a model that no demonstration wrote.
     """
-    if any((folder / name).exists() for name in _HELD) and _data_of(folder) != data:
+    data = _data_of(folder)
+    is_own = data == DemoImages.__name__ if tokens is None else Path(data).name == tokens
+    is_other = any((folder / name).exists() for name in _OTHERS)
+    if is_other or (holds_run(folder) and not is_own):
         raise ConfigError(f"{folder} holds a run that no demo wrote: choose another folder")
 
 

@@ -97,15 +97,18 @@ def test_a_demo_of_no_time(tmp_path: Path) -> None:
         demo.run_generation(tmp_path, seconds=0.0)
 
 
-def test_a_demo_may_replace_another_one(outcome: Outcome, tmp_path: Path) -> None:
+def test_a_demo_may_replace_another_one_that_has_moved(outcome: Outcome, tmp_path: Path) -> None:
     folder = shutil.copytree(outcome.folder, tmp_path / "out")
-    for name in ("tokenizer", "prior"):  # a prior names its tokens by the folder
-        text = (folder / name / "config.json").read_text()
-        moved = text.replace(str(outcome.folder), str(folder))
-        (folder / name / "config.json").write_text(moved)
     demo._clear(folder)
     assert not list(folder.rglob("state.safetensors"))
     assert not (folder / "tokens" / "tokens.json").exists()
+
+
+def test_a_prior_of_tokens_that_are_gone_stays(tmp_path: Path, outcome: Outcome) -> None:
+    shutil.copytree(outcome.folder / "prior", tmp_path / "prior")
+    with pytest.raises(ConfigError, match="that no demo wrote"):
+        demo._clear(tmp_path)
+    assert (tmp_path / "prior" / "state.safetensors").exists()
 
 
 @pytest.mark.parametrize("part", ["tokenizer", "tokens", "prior"])

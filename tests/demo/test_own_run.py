@@ -32,8 +32,18 @@ def test_other_runs_are_refused(tmp_path, data):
         require_own_run(tmp_path / "run")
 
 
-def test_a_run_on_tokens_is_known_by_their_folder(tmp_path):
-    write_run(tmp_path / "prior", str(tmp_path / "tokens"))
-    require_own_run(tmp_path / "prior", str(tmp_path / "tokens"))
+def test_a_run_on_tokens_is_known_by_the_name_of_their_folder(tmp_path):
+    write_run(tmp_path / "prior", "/before/it/moved/tokens")
+    require_own_run(tmp_path / "prior", "tokens")
     with pytest.raises(ConfigError):
         require_own_run(tmp_path / "prior")
+    with pytest.raises(ConfigError):
+        require_own_run(tmp_path / "prior", "shards")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "prior.safetensors"])
+def test_a_model_beside_a_run_of_a_demo_is_refused(tmp_path, name):
+    write_run(tmp_path / "demo", DemoImages.__name__)
+    (tmp_path / "demo" / name).write_bytes(b"x")
+    with pytest.raises(ConfigError, match="that no demo wrote"):
+        require_own_run(tmp_path / "demo")
