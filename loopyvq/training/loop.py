@@ -31,7 +31,7 @@ from loopyvq.training.draw_numbers import DrawNumbers, leave_interrupts
 from loopyvq.training.ema import WeightAverage
 from loopyvq.training.interrupt import PatientInterrupt
 from loopyvq.training.journal import Journal
-from loopyvq.training.model_card import TrainedOn, write_model_card
+from loopyvq.training.model_card import CARD, TrainedOn, write_model_card
 from loopyvq.training.optim import OptimConfig, build_optimizer, learning_rate_at
 from loopyvq.training.precision import resolve_precision
 from loopyvq.training.run_config import RunConfig
@@ -101,7 +101,7 @@ def train(
             fabric, task, model, optimizer, average, state, journal, run, optim, folder, opponent
         )
         trainer.run(draws)
-    if is_first and state.step > begun:
+    if is_first and (state.step > begun or not (folder / CARD).is_file()):
         count = sum(parameter.numel() for parameter in task.model.parameters())
         ranks, device = fabric.world_size, fabric.device
         write_model_card(

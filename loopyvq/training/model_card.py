@@ -3,7 +3,8 @@
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +18,6 @@ __all__ = ["CARD", "TrainedOn", "write_model_card"]
 
 CARD = "model_card.md"
 """What the card is called within a run's folder."""
-
-_BESIDE = "model_card.new.md"
 
 # What only the config of one kind of training has.
 _KINDS = {"adversarial": "vqgan", "labels": "segmentation", "tokenizer": "tokenizer"}
@@ -47,7 +46,7 @@ class TrainedOn(NamedTuple):
 def write_model_card(folder: Path, trained: TrainedOn) -> Path | None:
     """Write the card of a run into its folder, from its config and its journal.
 
-    One that someone has edited stays; the new one is written beside it.
+    Those that someone has edited stay; the new one is written beside them.
 
     Args:
         folder: the run's folder, with ``config.json`` and ``metrics.jsonl``.
@@ -82,9 +81,17 @@ def write_model_card(folder: Path, trained: TrainedOn) -> Path | None:
         numbers=_table(_last_numbers(folder / "metrics.jsonl")) or "None were measured.",
         config=yaml.safe_dump(_plain(config), sort_keys=False).rstrip(),
     )
-    path = folder / (_BESIDE if _is_edited(folder / CARD) else CARD)
+    path = next(path for path in _places(folder) if not _is_edited(path))
     write_atomically(path, (text + _mark(text)).encode())
     return path
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Name the card, and what it is called beside others."""
+    yield folder / CARD
+    yield folder / "model_card.new.md"
+    for number in count(2):
+        yield folder / f"model_card.new{number}.md"
 
 
 def _mark(text: str) -> str:

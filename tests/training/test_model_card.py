@@ -65,6 +65,9 @@ def test_a_card_that_was_edited_stays(tmp_path):
     assert beside == tmp_path / "model_card.new.md"
     assert "| steps | 5 of" in beside.read_text()
     assert card.read_text(encoding="utf-8") == edited
+    beside.write_text("of mine, too")
+    assert write_model_card(tmp_path, TRAINED).name == "model_card.new2.md"
+    assert beside.read_text() == "of mine, too"
 
 
 def test_a_run_that_was_done_leaves_its_card(photos, tmp_path):
@@ -74,3 +77,12 @@ def test_a_run_that_was_done_leaves_its_card(photos, tmp_path):
     train_tokenizer(config, photos, tmp_path, resume=True, quiet=True)
     assert (tmp_path / CARD).read_text() == "of mine"
     assert not list(tmp_path.glob("model_card.new*"))
+
+
+def test_a_run_that_was_killed_before_its_card_gets_one(photos, tmp_path):
+    config = tiny_training("--run.steps", "1", "--num_validation", "0")
+    train_tokenizer(config, photos, tmp_path, quiet=True)
+    card = (tmp_path / CARD).read_text()
+    (tmp_path / CARD).unlink()
+    train_tokenizer(config, photos, tmp_path, resume=True, quiet=True)
+    assert (tmp_path / CARD).read_text() == card
