@@ -186,13 +186,18 @@ def _resumed(
 
 
 def _check_that_it_goes_on(folder: Path, run: "RunConfig") -> None:
-    """Refuse to go on to a step that is past."""
-    from loopyvq.training.state import saved_step
+    """Refuse to go on to a step or a time that is past."""
+    from loopyvq.training.state import saved_progress
 
-    done = saved_step(folder / "state.safetensors")
+    done, elapsed_s = saved_progress(folder / "state.safetensors")
     if run.steps < done:
         raise ConfigError(
             f"--run.steps {run.steps} is less than the {done} steps that {folder} has done"
+        )
+    if 0 < run.time_limit_s < elapsed_s:
+        raise ConfigError(
+            f"the time_limit_s {run.time_limit_s:g} of {folder} is up after {elapsed_s:.0f} s: "
+            f"give a longer --run.time_limit_s, or 0 for none"
         )
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from loopyvq.checkpoint import load_weights, read_tensors, write_tensors
 from loopyvq.errors import CheckpointError
 
-__all__ = ["TrainingState", "load_state", "save_state", "saved_step"]
+__all__ = ["TrainingState", "load_state", "save_state", "saved_progress"]
 
 _KIND = "training state"
 
@@ -107,22 +107,23 @@ def load_state(path: Path, state: TrainingState) -> None:
         raise CheckpointError(f"{path} holds no complete training state: {error}") from error
 
 
-def saved_step(path: Path) -> int:
+def saved_progress(path: Path) -> tuple[int, float]:
     """Tell how far a run is.
 
     Args:
         path: its saved state.
 
     Returns:
-        Steps done; 0 if there is no state.
+        Steps done and seconds taken; 0 and 0 if there is no state.
 
     Raises:
         CheckpointError: the file is damaged.
     """
     if not path.is_file():
-        return 0
+        return 0, 0.0
     try:
-        return int(read_tensors(path, _KIND).header["step"])
+        header = read_tensors(path, _KIND).header
+        return int(header["step"]), float(header["elapsed_s"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} holds no complete training state: {error}") from error
 

@@ -70,6 +70,22 @@ def test_a_run_that_is_done_can_go_on_for_longer(run, workspace, tmp_path):
     assert json.loads((folder / "config.json").read_text())["config"]["run"]["steps"] == 4
 
 
+def test_a_run_whose_time_is_up_goes_on_with_more_time(run, workspace, tmp_path):
+    folder = tmp_path / "run"
+    words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos"]
+    words += ["--run.steps", 1000, "--run.time_limit_s", 0.01]
+    assert run(*words, "--out", folder, "--quiet", "--tables", 0)[0] == 0
+    before = (folder / "config.json").read_bytes()
+    resume = ["train", "tokenizer", "--resume", folder, "--quiet", "--tables", 0]
+    for further in (["--run.steps", 2000], ["--run.time_limit_s", 0.02]):
+        code, _, err = run(*resume, *further)
+        assert code == 2
+        assert "is up after 0 s: give a longer --run.time_limit_s, or 0 for none" in err
+        assert (folder / "config.json").read_bytes() == before
+    assert run(*resume, "--run.steps", 3, "--run.time_limit_s", 0)[0] == 0
+    assert read_tensors(folder / "last.safetensors", "tokenizer").header["notes"]["step"] == 3
+
+
 def test_a_resume_that_is_refused_leaves_the_config(run, workspace, tmp_path):
     images, folder = tmp_path / "photos", tmp_path / "run"
     shutil.copytree(workspace / "photos", images)

@@ -4,7 +4,7 @@ from torch import nn
 
 from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import CheckpointError
-from loopyvq.training.state import TrainingState, load_state, save_state, saved_step
+from loopyvq.training.state import TrainingState, load_state, save_state, saved_progress
 
 
 def state_after(steps: int) -> TrainingState:
@@ -64,9 +64,11 @@ def test_an_incomplete_state_is_refused(tmp_path):
 
 
 def test_how_far_a_run_is(tmp_path):
-    assert saved_step(tmp_path / "s") == 0
-    save_state(tmp_path / "s", state_after(3))
-    assert saved_step(tmp_path / "s") == 3
+    assert saved_progress(tmp_path / "s") == (0, 0.0)
+    state = state_after(3)
+    state.elapsed_s = 7.5
+    save_state(tmp_path / "s", state)
+    assert saved_progress(tmp_path / "s") == (3, 7.5)
     write_tensors(tmp_path / "s", "training state", {})
     with pytest.raises(CheckpointError, match="no complete training state"):
-        saved_step(tmp_path / "s")
+        saved_progress(tmp_path / "s")
