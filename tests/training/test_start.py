@@ -70,3 +70,32 @@ def test_of_more_turns_the_first_are_kept(tmp_path):
     tokens = found.encode(images, 0.3)
     assert torch.equal(tokens.codes, source.encode(images, 0.3, depth=3).codes[..., :3])
     assert torch.equal(found.decode(tokens, 0.3), source.decode(tokens, 0.3))
+
+
+def started(tmp_path, gains: list[float], before: tuple[str, ...], now: tuple[str, ...]):
+    """Gains of a model that starts from one with others."""
+    source = Tokenizer(tiny_training(*before).tokenizer)
+    source.quantizer.gains.set(torch.tensor(gains))
+    save_tokenizer(tmp_path / "model.safetensors", source)
+    found = start_tokenizer(tiny_training(*now).tokenizer, str(tmp_path))
+    weights = source.quantizer.codebook.weight
+    assert torch.equal(found.quantizer.codebook.weight, weights)
+    return pytest.approx(found.quantizer.gains().tolist(), rel=1e-4)
+
+
+def test_a_loop_starts_from_plain_vq_and_back(tmp_path):
+    one, ratio = (
+        ("--tokenizer.quantizer.max_depth", "1"),
+        ("--tokenizer.quantizer.gain_ratio", "0.5"),
+    )
+    assert started(tmp_path, [1.0], one, ratio) == [1.0, 0.5, 0.25, 0.125]
+    assert started(tmp_path, [1.0, 0.5, 0.4, 0.3], (), one) == [1.0]
+
+
+def test_gains_that_are_not_learned_are_taken_over(tmp_path):
+    held, gains = ("--tokenizer.quantizer.learn_gains", "false"), [1.0, 0.5, 0.4, 0.3]
+    more = ("--tokenizer.quantizer.max_depth", "5", "--tokenizer.quantizer.gain_ratio", "0.5")
+    assert started(tmp_path, gains, held, ()) == gains
+    assert started(tmp_path, gains, (), held) == gains
+    assert started(tmp_path, gains, held, more) == [*gains, 0.15]
+    assert started(tmp_path, gains, held, (*held, *more)) == [*gains, 0.225]
