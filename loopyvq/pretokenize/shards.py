@@ -63,7 +63,7 @@ def pretokenize(
         How many shards were there already.
 
     Raises:
-        DataError: the folder holds other tokens, or no image can be read.
+        DataError: the folder holds other tokens or gets some meanwhile, or no image can be read.
         CheckpointError: a file cannot be written.
     """
     folder = Path(folder)
@@ -81,6 +81,8 @@ def pretokenize(
             _encode(to_tokens, batch)
             for batch in _batches(images, plan, to_tokens, numbers, batch_size, on_images)
         ]
+        if read_plan(folder).digest != plan.digest:
+            raise DataError(f"another pretokenize has begun to write to {folder} meanwhile")
         if found:
             packed = PackedTokens.join(item for item, _ in found)
             write_shard(path, plan, packed, torch.cat([rows for _, rows in found]))

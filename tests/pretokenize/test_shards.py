@@ -91,6 +91,20 @@ def test_a_plan_that_no_shard_was_made_of_gives_way(job, tmp_path):
     assert len(open_token_shards(tmp_path)) == 10
 
 
+def test_two_jobs_at_once_do_not_mix(job, tmp_path):
+    images, to_tokens, plan = job
+    other = dataclasses.replace(plan, views=2)
+    begun = []
+
+    def start_another(_):
+        if not begun:
+            begun.append(pretokenize(images, to_tokens, other, tmp_path))
+
+    with pytest.raises(DataError, match="another pretokenize has begun"):
+        pretokenize(images, to_tokens, plan, tmp_path, on_images=start_another)
+    assert len(open_token_shards(tmp_path)) == 20
+
+
 def test_broken_images_are_left_out(tokenizer, tokenizer_path, tmp_path, caplog):
     folder = tmp_path / "images"
     folder.mkdir()
