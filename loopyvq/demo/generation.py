@@ -3,6 +3,7 @@
 images --tokenizer--> tokens --prior--> new tokens --tokenizer--> new images
 """
 
+import math
 import time
 from pathlib import Path
 
@@ -109,12 +110,12 @@ def run_generation(
         Everything the page shows.
 
     Raises:
-        ConfigError: ``seconds`` is not positive, or the folder holds a run that no demonstration
+        ConfigError: ``seconds`` is out of range, or the folder holds a run that no demonstration
             wrote.
         DataError: the images cannot be read, or are too few.
     """
-    if not seconds > 0:
-        raise ConfigError(f"seconds must be above 0, got {seconds}")
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"seconds must be above 0 and finite, got {seconds}")
     folder = Path(folder)
     material = gather_material(data)
     _clear(folder)

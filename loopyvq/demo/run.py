@@ -1,6 +1,7 @@
 """Train on some sample photographs, tokenize others, and gather what there is to show."""
 
 import json
+import math
 import time
 from pathlib import Path
 
@@ -67,12 +68,12 @@ def run_demo(folder: str | Path, *, seconds: float = 120.0, quiet: bool = False)
         Everything the report shows.
 
     Raises:
-        ConfigError: ``seconds`` is not positive, or the folder holds a run that no demonstration
+        ConfigError: ``seconds`` is out of range, or the folder holds a run that no demonstration
             wrote.
         DataError: the sample photographs are not installed.
     """
-    if not seconds > 0:
-        raise ConfigError(f"seconds must be above 0, got {seconds}")
+    if not 0 < seconds < math.inf:
+        raise ConfigError(f"seconds must be above 0 and finite, got {seconds}")
     folder = Path(folder)
     training, shown = _divide(open_image_set("samples"))
     config = parse_config(

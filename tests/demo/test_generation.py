@@ -92,9 +92,14 @@ def test_the_models_are_there_to_go_on_with(outcome: Outcome, tmp_path: Path) ->
     assert (tmp_path / "00001.png").is_file()
 
 
-def test_a_demo_of_no_time(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="seconds must be above 0"):
-        demo.run_generation(tmp_path, seconds=0.0)
+@pytest.mark.parametrize("seconds", [0.0, float("inf"), float("nan")])
+def test_a_demo_of_no_time_leaves_the_earlier_one(
+    outcome: Outcome, tmp_path: Path, seconds: float
+) -> None:
+    folder = shutil.copytree(outcome.folder, tmp_path / "out")
+    with pytest.raises(ConfigError, match="seconds must be above 0 and finite"):
+        demo.run_generation(folder, outcome.folder.parent / "images", seconds=seconds)
+    assert (folder / "prior" / "state.safetensors").exists()
 
 
 def test_a_demo_may_replace_another_one_that_has_moved(outcome: Outcome, tmp_path: Path) -> None:
