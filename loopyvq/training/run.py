@@ -296,7 +296,9 @@ def _require_no_models(folder: Path) -> None:
     for name in ("best", "last", "model", "prior"):
         path = folder / f"{name}.safetensors"
         if path.exists():
-            raise TrainingError(f"{path} is a model of another run: choose another folder")
+            raise TrainingError(
+                f"{path} is a model without a run to resume: remove it or choose another folder"
+            )
 
 
 def _write(folder: Path, values: dict[str, Any]) -> None:

@@ -143,7 +143,7 @@ def test_runs_do_not_overwrite_each_other_and_resume_needs_one(photos, tmp_path)
 def test_models_of_others_hide_no_run(photos, tmp_path, name):
     path = tmp_path / f"{name}.safetensors"
     path.write_bytes(b"of a run that was killed before it saved a state, or converted")
-    with pytest.raises(TrainingError, match=f"{name}.safetensors is a model of another run"):
+    with pytest.raises(TrainingError, match=f"{name}.safetensors is a model without a run to resume: remove it"):
         train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
     assert list(tmp_path.iterdir()) == [path]
 
