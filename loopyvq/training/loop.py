@@ -11,7 +11,6 @@ that was killed and resumed is bit-identical to one that was not.
 """
 
 import logging
-import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -184,7 +183,6 @@ class _Trainer:
         if self.is_first and not last.is_file():
             self.task.save(last, self.average.model, self.state.step)
         if self._agreed(not best.is_file()):
-            self.state.best_score = -math.inf
             self._validate()
 
     def _goes_on(self) -> bool:
@@ -296,7 +294,7 @@ class _Trainer:
             self._save_state()
 
     def _validate(self) -> None:
-        """Judge the average on the first process; keep it if it is the best so far."""
+        """Judge the average on the first process; keep it if it is the best there is."""
         found = self.task.validate(self.average.model) if self.is_first else None
         if found is not None:
             values, shown = dict(found.values), {}
@@ -306,10 +304,10 @@ class _Trainer:
             self.journal.write(self.state.step, values, shown)
             if found.panel is not None:
                 self.journal.picture(self.state.step, "validation", found.panel)
-            if found.score is None or found.score > self.state.best_score:
-                if found.score is not None:
-                    self.state.best_score = found.score
-                path = self.folder / "best.safetensors"
+            path, score = self.folder / "best.safetensors", found.score
+            if score is None or score > self.state.best_score or not path.is_file():
+                if score is not None:
+                    self.state.best_score = score
                 self.task.save(path, self.average.model, self.state.step)
         self.fabric.barrier()
         self._logged = (self.state.step, time.monotonic())

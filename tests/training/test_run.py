@@ -143,7 +143,7 @@ def test_runs_do_not_overwrite_each_other_and_resume_needs_one(photos, tmp_path)
 def test_models_of_others_hide_no_run(photos, tmp_path, name):
     path = tmp_path / f"{name}.safetensors"
     path.write_bytes(b"of a run that was killed before it saved a state, or converted")
-    with pytest.raises(TrainingError, match=f"{name}.safetensors is a model without a run to resume: remove it"):
+    with pytest.raises(TrainingError, match=f"{name}.safetensors is a model without a run"):
         train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
     assert list(tmp_path.iterdir()) == [path]
 
@@ -254,6 +254,15 @@ def test_a_run_that_was_killed_at_its_end_is_completed(photos, tmp_path, num_val
     assert train_tokenizer(config, photos, tmp_path, resume=True, quiet=True).is_file()
     assert last.read_bytes() == model
     assert (tmp_path / "state.safetensors").read_bytes() == state
+
+
+def test_a_run_whose_best_model_was_taken_away_gets_another(photos, tmp_path, monkeypatch):
+    best = train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
+    best.unlink()
+    worse = Validation(-1e9, {}, None, "")
+    monkeypatch.setattr(TokenizerTask, "validate", lambda *_: worse)
+    train_tokenizer(tiny_training("--run.steps", "7"), photos, tmp_path, resume=True, quiet=True)
+    assert read_tensors(best, "tokenizer").header["notes"]["step"] == 7
 
 
 def test_a_state_is_saved_after_its_model(photos, tmp_path, monkeypatch):
