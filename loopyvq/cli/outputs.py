@@ -62,7 +62,8 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="write over files that lie beside those that are read, perhaps the originals",
+        help="write over files that are links or lie beside those that are read, perhaps the "
+        "originals",
     )
 
 
@@ -75,15 +76,15 @@ def spare_original(path: Path, source: Path, overwrite: bool) -> None:
         overwrite: whether that is meant.
 
     Raises:
-        ConfigError: there is a file, and it lies beside the source.
+        ConfigError: there is a file, and it lies beside the source or is reached by a link.
     """
     from loopyvq.errors import ConfigError
 
     beside = path.resolve().parent == source.resolve().parent
-    if beside and path.exists() and not overwrite:
+    if (beside or path.is_symlink()) and path.is_file() and not overwrite:
+        where = f"lies beside {source}" if beside else f"is a link to {path.resolve()}"
         raise ConfigError(
-            f"{path} lies beside {source}, perhaps it is the original: choose another --out, or "
-            f"say --overwrite"
+            f"{path} {where}, perhaps it is the original: choose another --out, or say --overwrite"
         )
 
 
