@@ -115,14 +115,18 @@ def without_overviews(images: "ImageSet") -> "ImageSet":
         images: any set.
 
     Returns:
-        The same set, or what is left of one that such a command wrote.
+        What is left; of a folder without such images, all.
     """
     from loopyvq.data import Subset
 
     keys = [images.key(index) for index in range(len(images))]
-    if "00000.png" not in keys:
-        return images
-    return Subset(images, [i for i, key in enumerate(keys) if key not in (_SHEET, CANVAS)])
+    there, first = set(keys), f"{_name(0)}.png"
+
+    def is_overview(key: str) -> bool:
+        folder, slash, name = key.rpartition("/")
+        return name in (_SHEET, CANVAS) and f"{folder}{slash}{first}" in there
+
+    return Subset(images, [index for index, key in enumerate(keys) if not is_overview(key)])
 
 
 def new_film(wanted: bool, grid: tuple[int, int]) -> "Film | None":

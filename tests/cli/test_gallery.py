@@ -59,6 +59,15 @@ def test_the_overviews_of_a_folder_are_no_images(prior, tmp_path):
     assert len(without_overviews(open_image_set(tmp_path))) == 3
 
 
+def test_overviews_below_a_folder_are_no_images_either(tmp_path):
+    for name in ("a/00000.png", "a/sheet.png", "b/0.png", "b/sheet.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    images = without_overviews(open_image_set(tmp_path))
+    keys = [images.key(index) for index in range(len(images))]
+    assert keys == ["a/00000.png", "b/0.png", "b/sheet.png"]
+
+
 def test_an_animation_of_the_moments(prior, tmp_path):
     model = open_image_prior(prior)
     assert new_film(False, (4, 4)) is None
