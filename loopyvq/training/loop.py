@@ -34,6 +34,7 @@ from loopyvq.training.model_card import CARD, TrainedOn, write_model_card
 from loopyvq.training.optim import OptimConfig, build_optimizer, learning_rate_at
 from loopyvq.training.precision import resolve_precision
 from loopyvq.training.run_config import RunConfig
+from loopyvq.training.run_file import save_length
 from loopyvq.training.state import TrainingState, load_state, save_state
 from loopyvq.training.task import AdversarialTask, Task
 from loopyvq.training.worker_errors import with_plain_errors
@@ -93,6 +94,8 @@ def train(
     if opponent:
         opponent.model, opponent.optimizer = fabric.setup(opponent.model, opponent.optimizer)
     is_first, begun = fabric.global_rank == 0, state.step
+    if resume and is_first:  # last: a resume that is refused changes nothing
+        save_length(folder, run)
     last_step = None if run.time_limit_s else run.steps
     journal = Journal(folder, state.step, last_step, quiet, run.tensorboard, is_kept=is_first)
     with journal:

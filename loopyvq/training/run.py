@@ -1,6 +1,5 @@
 """From a config and a path of images to a trained tokenizer in a folder."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -8,7 +7,6 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from loopyvq.checkpoint import write_atomically
 from loopyvq.config import config_to_dict, parse_config
 from loopyvq.data import (
     ImageSet,
@@ -21,8 +19,9 @@ from loopyvq.data import (
     split,
 )
 from loopyvq.data.fingerprint import fingerprint_of
-from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
+from loopyvq.errors import ConfigError, DataError, TrainingError
 from loopyvq.training.loop import train
+from loopyvq.training.run_file import read_run, write_run
 from loopyvq.training.segmentation_config import SegmentationTrainingConfig
 from loopyvq.training.segmentation_task import SegmentationTask
 from loopyvq.training.start import start_tokenizer
@@ -192,7 +191,7 @@ def saved_config(
         TrainingError: there is no run in the folder.
         ConfigError: its config is not valid.
     """
-    values = _saved(Path(folder))
+    values = read_run(Path(folder))
     try:
         begun = values.get("kind", kind.__name__)
         if begun != kind.__name__:
@@ -252,7 +251,7 @@ def claim_folder(
     *,
     what: str = "images",
 ) -> None:
-    """Write the config of a new run, or check a run to resume and write how long it is to be.
+    """Write the config of a new run, or check a run to resume.
 
     Args:
         folder: the run's folder.
@@ -269,26 +268,18 @@ def claim_folder(
     if resume:
         if not (folder / "state.safetensors").is_file():
             raise TrainingError(f"there is no saved state in {folder} to resume")
-        if (_saved(folder).get("images") or found) != found:
+        if (read_run(folder).get("images") or found) != found:
             raise TrainingError(
                 f"the run in {folder} was begun with other {what} than {data} holds now: start "
                 f"another one from its model (--start_from)"
             )
-        _save_length(folder, config)
         return
     if (folder / "state.safetensors").is_file():
         raise TrainingError(f"{folder} holds a run already: resume it or choose another folder")
     _require_no_models(folder)
     source = type(data).__name__ if isinstance(data, ImageSet) else _absolute(data)
     values = {"data": source, "kind": type(config).__name__, "images": found}
-    _write(folder, values | {"config": config_to_dict(config)})
-
-
-def _save_length(folder: Path, config: Any) -> None:
-    """Write how long a run that goes on is to be, and how it is watched."""
-    values, now = _saved(folder), config_to_dict(config)["run"]
-    if values["config"].get("run") != json.loads(json.dumps(now)):
-        _write(folder, values | {"config": {**values["config"], "run": now}})
+    write_run(folder, values | {"config": config_to_dict(config)})
 
 
 def _require_no_models(folder: Path) -> None:
@@ -299,26 +290,6 @@ def _require_no_models(folder: Path) -> None:
             raise TrainingError(
                 f"{path} is a model without a run to resume: remove it or choose another folder"
             )
-
-
-def _write(folder: Path, values: dict[str, Any]) -> None:
-    try:
-        write_atomically(folder / "config.json", (json.dumps(values, indent=2) + "\n").encode())
-    except CheckpointError as error:
-        raise TrainingError(str(error)) from error
-
-
-def _saved(folder: Path) -> dict[str, Any]:
-    """Read what a run was started with, as it is written."""
-    try:
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise TrainingError(f"there is no run to resume in {folder}") from error
-    except (OSError, ValueError) as error:
-        raise TrainingError(f"the run in {folder} has no valid config: {error}") from error
-    if not isinstance(values, dict) or not isinstance(values.get("config"), dict):
-        raise TrainingError(f"the run in {folder} has no valid config: it is no mapping")
-    return values
 
 
 def _anchored(path: str) -> str:

@@ -265,6 +265,17 @@ def test_a_run_whose_best_model_was_taken_away_gets_another(photos, tmp_path, mo
     assert read_tensors(best, "tokenizer").header["notes"]["step"] == 7
 
 
+def test_a_resume_with_the_state_of_another_model_leaves_the_config(photos, tmp_path):
+    other = tiny_training("--tokenizer.quantizer.codebook_size", "8", "--run.steps", "1")
+    for name, config in (("run", tiny_training("--run.steps", "1")), ("other", other)):
+        train_tokenizer(config, photos, tmp_path / name, quiet=True)
+    shutil.copy(tmp_path / "other" / "state.safetensors", tmp_path / "run")
+    before = (tmp_path / "run" / "config.json").read_bytes()
+    with pytest.raises(CheckpointError, match="does not fit"):
+        train_tokenizer(tiny_training(), photos, tmp_path / "run", resume=True, quiet=True)
+    assert (tmp_path / "run" / "config.json").read_bytes() == before
+
+
 def test_a_state_is_saved_after_its_model(photos, tmp_path, monkeypatch):
     def fail(path, state):
         raise OSError("no room is left")
