@@ -168,15 +168,19 @@ def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: 
             f"validation_share {config.validation_share} holds out all of {len(images)} images: "
             f"choose a smaller one"
         )
-    training = Subset(images, (~is_unseen).nonzero().flatten().tolist())
-    unseen = _some(is_unseen.nonzero().flatten(), config.validation_images)
-    seen = _some((~is_unseen).nonzero().flatten(), len(unseen))
+    seen, unseen = (rows.nonzero().flatten() for rows in (~is_unseen, is_unseen))
+    training = Subset(images, seen.tolist())
     held_out, counts = None, None
-    if len(unseen):
+    count = len(_some(unseen, config.validation_images))
+    if count:
         size, batch = options.crop.size, run.batch_size
         parts = [
             _encode(
-                to_tokens, ConditionedImages(Subset(images, rows.tolist()), size, told), batch, what
+                to_tokens,
+                ConditionedImages(Subset(images, _some_first(rows, count)), size, told),
+                batch,
+                count,
+                what,
             )
             for rows, what in ((unseen, "held out for validation"), (seen, "to train on"))
         ]
@@ -207,25 +211,34 @@ def _some(rows: Tensor, most: int) -> Tensor:
     return rows[:: max(1, step)]
 
 
+def _some_first(rows: Tensor, most: int) -> list[int]:
+    """Give all rows, at first some from all parts; others stand in for images that are broken."""
+    some = _some(rows, most).tolist()
+    return some + sorted(set(rows.tolist()) - set(some))
+
+
 def _pick(packed: PackedTokens, rows: Tensor) -> PackedTokens:
     return PackedTokens.pack(*packed.select(rows))
 
 
 def _encode(
-    to_tokens: ImageTokens, images: ConditionedImages, batch_size: int, what: str
+    to_tokens: ImageTokens, images: ConditionedImages, batch_size: int, most: int, what: str
 ) -> PackedTokens:
-    """Encode all readable images of a small set; a word for them is for the message."""
+    """Encode the first readable images of a set, so many at most; a word is for the message."""
     packs: list[PackedTokens] = []
     waiting: list[Sample] = []
     for index in range(len(images)):
         try:
             waiting.append(images[index])
+            most -= 1
         except BrokenImageError as error:
             images.image_set.skip(error)
-        if waiting and (len(waiting) == batch_size or index == len(images) - 1):
+        if waiting and (len(waiting) == batch_size or not most or index == len(images) - 1):
             parts = (torch.stack(items) for items in zip(*waiting, strict=True))
             packs.append(PackedTokens.pack(*to_tokens(Sample(*parts))))
             waiting = []
+        if not most:
+            break
     if not packs:
         raise DataError(f"none of the images {what} can be read")
     return PackedTokens.join(packs)

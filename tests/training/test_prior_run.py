@@ -216,6 +216,14 @@ def test_the_images_that_cannot_be_read_are_named(photos, tmp_path, is_unseen):
         train_prior(tiny_prior_training(*words, "--validation_share", "0.3"), images, tmp_path)
 
 
+def test_other_images_stand_in_for_a_broken_one(photos, tmp_path):
+    images = shutil.copytree(photos, tmp_path / "images")
+    (images / "0.png").write_text("no image")  # the only one that would be looked at
+    words = ("--images.tokenizer", "photo-f8", "--images.crop.size", "32", "--run.steps", "1")
+    config = tiny_prior_training(*words, "--validation_share", "0.1")
+    train_prior(config, images, tmp_path / "run", quiet=True)
+
+
 def test_the_model_in_the_box_is_found_by_its_name(photos, tmp_path):
     words = ("--images.tokenizer", "photo-f8", "--images.crop.size", "32", "--run.steps", "1")
     best = train_prior(tiny_prior_training(*words), photos, tmp_path / "run", quiet=True)
