@@ -66,7 +66,7 @@ def train(
 
     Raises:
         TrainingError: a loss is not finite, or there is no state to resume.
-        ConfigError: a task with an adversary is to run in 16-mixed.
+        ConfigError: a task with an adversary is to run in 16-mixed, or there is no such hardware.
         CheckpointError: the saved state is damaged or belongs to another model.
         KeyboardInterrupt: the user interrupted; the state was saved after the step in progress.
     """
@@ -113,6 +113,8 @@ def train(
 
 def _hardware(run: RunConfig) -> str:
     """Choose what to train on: other accelerators than CUDA lack the loop's float64."""
+    if run.accelerator == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("there is no CUDA device to train on: choose accelerator cpu or auto")
     if run.accelerator != "auto":
         return run.accelerator
     return "cuda" if torch.cuda.is_available() else "cpu"

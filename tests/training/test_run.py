@@ -11,7 +11,7 @@ import torch
 from loopyvq.checkpoint import load_tokenizer, read_tensors, write_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.data import open_image_set, split
-from loopyvq.errors import CheckpointError, DataError, TrainingError
+from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
 from loopyvq.training import TokenizerTask, loop, run, train_tokenizer
 from loopyvq.training.run import saved_config
 from loopyvq.training.task import Validation
@@ -274,6 +274,13 @@ def test_a_resume_with_the_state_of_another_model_leaves_the_config(photos, tmp_
     with pytest.raises(CheckpointError, match="does not fit"):
         train_tokenizer(tiny_training(), photos, tmp_path / "run", resume=True, quiet=True)
     assert (tmp_path / "run" / "config.json").read_bytes() == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_hardware_that_is_not_there_is_one_line(photos, tmp_path):
+    config = tiny_training("--run.accelerator", "cuda")
+    with pytest.raises(ConfigError, match="there is no CUDA device to train on"):
+        train_tokenizer(config, photos, tmp_path, quiet=True)
 
 
 def test_a_state_is_saved_after_its_model(photos, tmp_path, monkeypatch):
