@@ -3,9 +3,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from beartype.roar import BeartypeCallHintViolation
 
 import loopyvq
+from loopyvq.coding.features import features_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -16,6 +19,14 @@ def test_every_public_name_is_there():
         assert name in dir(loopyvq)
     with pytest.raises(AttributeError, match="nothing"):
         loopyvq.nothing  # noqa: B018
+
+
+def test_shapes_are_checked_by_every_test():
+    known = [np.zeros(shape, np.int16) for shape in ((3, 8), (3, 7), (3, 2, 2))]
+    assert features_of(*known, 0, 0).dtype == np.int16
+    known[1] = known[1][:2]
+    with pytest.raises(BeartypeCallHintViolation):
+        features_of(*known, 0, 0)
 
 
 def test_importing_the_package_does_not_import_torch():

@@ -24,7 +24,7 @@ __all__ = ["FreshReader", "serve"]
 
 
 class FreshReader:
-    """A process that decodes, to be used in a ``with`` block.
+    """A process that decodes, to be used in a ``with`` block; started by the first file.
 
     Args:
         device: where it runs the networks.
@@ -32,10 +32,9 @@ class FreshReader:
 
     def __init__(self, device: str = "cpu") -> None:
         self._words = [sys.executable, "-m", "loopyvq.evaluation.rd_reader", device]
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "FreshReader":
-        pipe = subprocess.PIPE
-        self._process = subprocess.Popen(self._words, stdin=pipe, stdout=pipe)
         return self
 
     def __exit__(
@@ -44,7 +43,8 @@ class FreshReader:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.communicate()  # closes its input, which ends it
+        if self._process is not None:
+            self._process.communicate()  # closes its input, which ends it
 
     def read(self, model: Path, file: Path) -> UInt8[Tensor, "c H W"]:
         """Decode a file.
@@ -59,6 +59,9 @@ class FreshReader:
         Raises:
             BitstreamError: it cannot be decoded, or the process has died.
         """
+        if self._process is None:
+            pipe = subprocess.PIPE
+            self._process = subprocess.Popen(self._words, stdin=pipe, stdout=pipe)
         pipes = self._process.stdin, self._process.stdout
         if pipes[0] is None or pipes[1] is None:
             raise BitstreamError("the decoding process has no pipes")

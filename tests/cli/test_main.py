@@ -113,13 +113,13 @@ print(os.environ.get("OMP_WAIT_POLICY"), os.environ.get("OPENBLAS_NUM_THREADS"))
     [
         ("info", {}, "PASSIVE 1"),
         ("info", {"OMP_WAIT_POLICY": "ACTIVE", "OPENBLAS_NUM_THREADS": "2"}, "ACTIVE 2"),
-        ("train prior", {}, "None None"),
+        ("evaluate", {}, "None None"),
     ],
 )
 def test_threads_wait_without_spinning_where_files_are_written(tmp_path, command, told, expected):
-    words = [*command.split(), str(tmp_path / "none")]
-    if command == "train prior":
-        words += ["--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    words = [command, str(tmp_path / "none")]
+    if command == "evaluate":
+        words += ["--data", str(tmp_path / "none")]
     kept = {key: value for key, value in os.environ.items() if key not in THREADS}
     script = [sys.executable, "-c", WAITING, *words]
     done = subprocess.run(script, check=True, capture_output=True, text=True, env=kept | told)

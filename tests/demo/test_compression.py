@@ -114,6 +114,7 @@ def test_photographs_that_were_learned_come_last(
 ) -> None:
     model = PRETRAINED[DEFAULT_MODEL]._replace(trained_samples=("coffee", "rocket"))
     monkeypatch.setattr(demo, "PRETRAINED", {DEFAULT_MODEL: model})
+    monkeypatch.setattr(demo, "_thresholds", lambda _: [0.3])
     monkeypatch.setattr(demo.Codec, "load", lambda _: outcome.codec)
     monkeypatch.setattr(demo, "open_image_set", lambda _: Cropped(open_image_set("samples")))
     found = demo.run_compression(tmp_path, quiet=True)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from jaxtyping import TypeCheckError
+from beartype.roar import BeartypeCallHintViolation
 from torch.nn import functional as F
 
 from loopyvq.errors import ConfigError
@@ -86,5 +86,5 @@ def test_all_weights_zero():
 
 def test_shapes_differ(pair):
     criterion = ReconstructionLoss(ReconstructionLossConfig())
-    with pytest.raises((ValueError, TypeCheckError)):
+    with pytest.raises((ValueError, BeartypeCallHintViolation)):
         criterion(pair[0], pair[1][..., :1])  # would broadcast
