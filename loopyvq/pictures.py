@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["animation", "contact_sheet", "length_map", "overlay", "sheet", "veil"]
+__all__ = ["animation", "contact_sheet", "length_map", "sheet", "veil"]
 
 # Dark blue over teal to yellow: readable in grey and by the colour-blind (after viridis).
 _COLOURS = (
@@ -43,24 +43,6 @@ def length_map(lengths: Int[Tensor, "h w"], max_depth: int, factor: int) -> UInt
     colours = torch.lerp(palette[below], palette[below + 1], share).permute(2, 0, 1)
     large = colours.repeat_interleave(factor, 1).repeat_interleave(factor, 2)
     return large.round().to(torch.uint8)
-
-
-def overlay(
-    image: UInt8[Tensor, "c H W"], cover: UInt8[Tensor, "3 h w"], strength: float = 0.6
-) -> UInt8[Tensor, "3 H W"]:
-    """Lay a coloured picture over the grey of an image.
-
-    Args:
-        image: the image below.
-        cover: at least as large; what sticks out is cut off.
-        strength: share of the cover, in [0, 1].
-
-    Returns:
-        The mixture.
-    """
-    grey = image.float().mean(dim=0, keepdim=True).expand(3, -1, -1)
-    mixed = torch.lerp(grey, cover[:, : image.shape[1], : image.shape[2]].float(), strength)
-    return mixed.round().to(torch.uint8)
 
 
 def sheet(

@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from loopyvq.pictures import animation, contact_sheet, length_map, overlay, sheet, veil
+from loopyvq.pictures import animation, contact_sheet, length_map, sheet, veil
 
 
 def test_length_maps_run_from_dark_to_bright_at_pixel_size():
@@ -16,13 +16,6 @@ def test_length_maps_run_from_dark_to_bright_at_pixel_size():
     assert order == sorted(order)
     assert (brightness[:3, :3] == brightness[0, 0]).all()
     assert length_map(lengths * 0, 0, 1).shape == (3, 2, 2)
-
-
-def test_overlays_mix_and_fit_the_image():
-    image = torch.full((1, 5, 7), 100, dtype=torch.uint8)
-    cover = torch.full((3, 8, 8), 200, dtype=torch.uint8)
-    assert overlay(image, cover, 0.5).shape == (3, 5, 7)
-    assert (overlay(image, cover, 0.25) == 125).all()
 
 
 def test_sheets_hold_images_of_any_size_on_white():
