@@ -13,18 +13,62 @@ import functools
 import math
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from loopyvq.errors import ConfigError
 
 if TYPE_CHECKING:
     import jsonargparse
 
-__all__ = ["config_changes", "config_to_dict", "parse_config", "read_yaml"]
+__all__ = [
+    "config_changes",
+    "config_to_dict",
+    "parse_config",
+    "read_yaml",
+    "require_numbers",
+]
 
 ConfigT = TypeVar("ConfigT")
+
+Range = Literal[
+    "at least 1",
+    "0 or more",
+    "a finite number of at least 0",
+    "above 0",
+    "within [0, 1]",
+    "within [0, 1)",
+    "within (0, 1]",
+]
+"""Where the numbers of most fields must be, in the words of the message."""
+
+_HOLDS: Final[dict[Range, Callable[[float], bool]]] = {
+    "at least 1": lambda value: value >= 1,
+    "0 or more": lambda value: value >= 0,
+    "a finite number of at least 0": lambda value: 0 <= value < math.inf,
+    "above 0": lambda value: value > 0,
+    "within [0, 1]": lambda value: 0 <= value <= 1,
+    "within [0, 1)": lambda value: 0 <= value < 1,
+    "within (0, 1]": lambda value: 0 < value <= 1,
+}
+
+
+def require_numbers(config: Any, wanted: Range, *names: str) -> None:
+    """Check numbers of a config, in its ``__post_init__``.
+
+    Args:
+        config: a config dataclass.
+        wanted: where the numbers must be.
+        names: the fields that hold them.
+
+    Raises:
+        ConfigError: one is elsewhere, or is NaN.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if not _HOLDS[wanted](value):
+            raise ConfigError(f"{name} must be {wanted}, got {value}")
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

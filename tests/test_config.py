@@ -1,11 +1,12 @@
 import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
-from loopyvq.config import config_changes, config_to_dict, parse_config, read_yaml
+from loopyvq.config import config_changes, config_to_dict, parse_config, read_yaml, require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.training import (
     PriorTrainingConfig,
@@ -28,8 +29,7 @@ class InnerConfig:
     mode: Literal["a", "b"] = "a"
 
     def __post_init__(self):
-        if self.size < 1:
-            raise ConfigError(f"size must be at least 1, got {self.size}")
+        require_numbers(self, "at least 1", "size")
 
 
 @dataclass(frozen=True)
@@ -152,3 +152,23 @@ def test_changes_leave_out_what_options_are_anyway():
 def test_names_are_given_in_full():
     with pytest.raises(ConfigError, match="siz"):
         parse_config(OuterConfig, overrides=["--inner.siz", "5"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "inside", "outside"),
+    [
+        ("at least 1", (1, math.inf), (0, 0.5)),
+        ("0 or more", (0, math.inf), (-1,)),
+        ("a finite number of at least 0", (0.0, 1e30), (-1, math.inf)),
+        ("above 0", (1e-9, math.inf), (0,)),
+        ("within [0, 1]", (0, 1), (-0.1, 1.1)),
+        ("within [0, 1)", (0, 0.9), (-0.1, 1)),
+        ("within (0, 1]", (0.1, 1), (0, 1.1)),
+    ],
+)
+def test_numbers_are_inside_what_the_words_say(wanted, inside, outside):
+    for value in inside:
+        require_numbers(RealConfig(value), wanted, "real")
+    for value in (*outside, math.nan):
+        with pytest.raises(ConfigError, match=re.escape(f"real must be {wanted}, got {value}")):
+            require_numbers(RealConfig(value), wanted, "real")

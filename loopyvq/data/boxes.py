@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Int, Integer
 from torch import Tensor
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 
 __all__ = ["BoxConfig", "box_in_steps", "boxes_of", "pieces_of"]
@@ -38,9 +39,7 @@ class BoxConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("num_boxes", "bins"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_numbers(self, "at least 1", "num_boxes", "bins")
         if not 0 <= self.min_share <= self.max_share <= 1:
             raise ConfigError(
                 f"min_share and max_share of boxes must be within 0..1 and in this order, "

@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
 
+from loopyvq.config import require_numbers
 from loopyvq.data.boxes import BoxConfig, boxes_of
 from loopyvq.data.coordinates import pixel_index, row_and_column
 from loopyvq.data.decoding import to_float
@@ -73,8 +74,7 @@ class ConditionDataConfig:
             )
         if self.factor < 1:
             raise ConfigError(f"factor of low_resolution must be at least 1, got {self.factor}")
-        if not self.edge_sigma > 0:
-            raise ConfigError(f"edge_sigma must be above 0, got {self.edge_sigma}")
+        require_numbers(self, "above 0", "edge_sigma")
 
     @property
     def has_maps(self) -> bool:

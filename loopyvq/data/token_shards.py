@@ -16,7 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from loopyvq.conditions import Condition
-from loopyvq.config import config_to_dict, parse_config
+from loopyvq.config import config_to_dict, parse_config, require_numbers
 from loopyvq.data.token_batch import PackedTokens
 from loopyvq.data.token_source import ConditionSource, TokenSource
 from loopyvq.errors import ConfigError, DataError
@@ -67,11 +67,8 @@ class ShardPlan:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("num_images", "views", "images_per_shard"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if min(self.size, self.seed) < 0:
-            raise ConfigError("size and seed must be 0 or more")
+        require_numbers(self, "at least 1", "num_images", "views", "images_per_shard")
+        require_numbers(self, "0 or more", "size", "seed")
         if not 0 < self.min_scale <= 1:
             raise ConfigError(f"min_scale must be above 0 up to 1, got {self.min_scale}")
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from loopyvq.config import require_numbers
 from loopyvq.data.boxes import BoxConfig
 from loopyvq.errors import ConfigError
 from loopyvq.tokens import LARGEST_DEPTH
@@ -88,19 +89,14 @@ class TokenSource:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("codebook_size", "rows", "columns", "height", "width"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_numbers(self, "at least 1", "codebook_size", "rows", "columns", "height", "width")
         if not 1 <= self.max_depth <= LARGEST_DEPTH or not 0 <= self.min_length <= self.max_depth:
             raise ConfigError(
                 f"lengths must be within 0..max_depth up to {LARGEST_DEPTH}, got {self.min_length}"
                 f"..{self.max_depth}"
             )
-        counts = self.classes, self.symbols, self.box_classes, self.effort
-        if not self.threshold >= 0 or min(counts) < 0:
-            raise ConfigError(
-                "threshold, classes, symbols, box_classes and effort must be 0 or more"
-            )
+        counts = ("classes", "symbols", "box_classes", "effort")
+        require_numbers(self, "0 or more", "threshold", *counts)
         if self.class_names and len(self.class_names) != self.classes:
             raise ConfigError(f"{self.classes} classes cannot have {len(self.class_names)} names")
 

@@ -1,6 +1,5 @@
 """The game between the decoder and a discriminator: both losses, their balance, their brakes."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from loopyvq.errors import ConfigError
+from loopyvq.config import require_numbers
 
 __all__ = [
     "AdversarialConfig",
@@ -57,16 +56,11 @@ class AdversarialConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("weight", "adaptive_limit", "r1_weight", "lecam_weight"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} must be a finite number of at least 0")
-        for name in ("start_step", "lead_steps", "warmup_steps"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        if self.r1_every < 1:
-            raise ConfigError(f"r1_every must be at least 1, got {self.r1_every}")
-        if not 0 <= self.lecam_decay < 1:
-            raise ConfigError(f"lecam_decay must be within [0, 1), got {self.lecam_decay}")
+        weights = ("weight", "adaptive_limit", "r1_weight", "lecam_weight")
+        require_numbers(self, "a finite number of at least 0", *weights)
+        require_numbers(self, "0 or more", "start_step", "lead_steps", "warmup_steps")
+        require_numbers(self, "at least 1", "r1_every")
+        require_numbers(self, "within [0, 1)", "lecam_decay")
 
     @property
     def discriminator_start(self) -> int:

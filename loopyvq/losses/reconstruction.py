@@ -1,6 +1,5 @@
 """How far a reconstruction lies from its image, in pixels and in structure."""
 
-import math
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -8,6 +7,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.losses.ssim import ms_ssim, scale_weights_for
 
@@ -36,9 +36,7 @@ class ReconstructionLossConfig:
     def __post_init__(self) -> None:
         """Check the ranges."""
         weights = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name, weight in weights.items():
-            if not 0 <= weight < math.inf:
-                raise ConfigError(f"{name} must be a finite number of at least 0, got {weight}")
+        require_numbers(self, "a finite number of at least 0", *weights)
         if not any(weights.values()):
             raise ConfigError(
                 f"at least one of {', '.join(weights)} must be above 0, got 0 for all: "

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 
 __all__ = ["ActNorm", "BlurPool", "DiscriminatorConfig", "PatchDiscriminator"]
@@ -41,12 +42,8 @@ class DiscriminatorConfig:
         """Check the ranges."""
         if not 1 <= self.layers <= 5:
             raise ConfigError(f"discriminator layers must be within 1..5, got {self.layers}")
-        if self.base_channels < 1:
-            raise ConfigError(f"base_channels must be at least 1, got {self.base_channels}")
-        if self.condition_channels < 0:
-            raise ConfigError(
-                f"condition_channels must be 0 or more, got {self.condition_channels}"
-            )
+        require_numbers(self, "at least 1", "base_channels")
+        require_numbers(self, "0 or more", "condition_channels")
 
     @property
     def least_side(self) -> int:

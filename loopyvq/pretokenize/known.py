@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from loopyvq.checkpoint import model_identity
 from loopyvq.conditions import Condition
+from loopyvq.config import require_numbers
 from loopyvq.data import ConditionDataConfig, ImageSet, Sample, one_hot
 from loopyvq.data.token_source import ConditionSource, TokenSource
 from loopyvq.errors import ConfigError
@@ -51,8 +52,7 @@ class KnownConfig:
             raise ConfigError(f"{kind} is told as it is: leave out the tokenizer of the condition")
         if kind == "coordinates" and self.data.places != "row_column":
             raise ConfigError("a prior is told coordinates as row_column")
-        if self.cells < 1:
-            raise ConfigError(f"cells must be at least 1, got {self.cells}")
+        require_numbers(self, "at least 1", "cells")
 
 
 class Known:

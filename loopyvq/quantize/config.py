@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Literal
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.tokens import LARGEST_DEPTH
 
@@ -97,8 +98,9 @@ class LoopConfig:
             _require(value in known, name, f"one of {', '.join(known)}", value)
         for name in _WHOLE:
             _require(isinstance(getattr(self, name), Integral), name, "whole", getattr(self, name))
-        for name in ("codebook_size", "codebook_dim", "max_depth", "beam_size"):
-            _require(getattr(self, name) >= 1, name, "at least 1", getattr(self, name))
+        require_numbers(
+            self, "at least 1", "codebook_size", "codebook_dim", "max_depth", "beam_size"
+        )
         in_bytes = self.max_depth <= LARGEST_DEPTH
         _require(in_bytes, "max_depth", f"{LARGEST_DEPTH} at most", self.max_depth)
         in_depth = 0 <= self.min_length <= self.max_depth
@@ -134,13 +136,12 @@ class LoopConfig:
             raise ConfigError("a pull has one code: beam_size must be 1")
         if self.priced_codes and self.stop != "rate_distortion":
             raise ConfigError("priced_codes needs stop = rate_distortion: a threshold has no price")
-        not_negative = ("threshold", "token_price", "revive_below", "start_iterations")
-        for name in (*not_negative, "commitment_weight", "codebook_weight"):
-            _require(getattr(self, name) >= 0, name, "0 or more", getattr(self, name))
-        for name in ("gain_ratio", "step_size"):
-            _require(0 < getattr(self, name) <= 1, name, "within (0, 1]", getattr(self, name))
-        for name in ("min_gain", "ema_decay"):
-            _require(0 <= getattr(self, name) < 1, name, "within [0, 1)", getattr(self, name))
+        require_numbers(self, "0 or more", "threshold", "token_price", "revive_below")
+        require_numbers(
+            self, "0 or more", "start_iterations", "commitment_weight", "codebook_weight"
+        )
+        require_numbers(self, "within (0, 1]", "gain_ratio", "step_size")
+        require_numbers(self, "within [0, 1)", "min_gain", "ema_decay")
 
 
 def _require(holds: bool, name: str, what: str, value: object) -> None:

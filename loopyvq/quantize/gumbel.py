@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.ops.precision import full_float32, no_autocast
 from loopyvq.ops.recomputation import is_recomputation
@@ -51,15 +52,12 @@ class GumbelConfig:
         for name in ("temperature", "final_temperature", "first_temperature"):
             if not (0 < getattr(self, name) < math.inf):
                 raise ConfigError(f"{name} must be above 0, got {getattr(self, name)}")
-        if self.warmup_steps < 0 or self.decay_steps < 0:
-            raise ConfigError("warmup_steps and decay_steps must be 0 or more")
+        require_numbers(self, "0 or more", "warmup_steps", "decay_steps", "kl_weight")
         if 0 < self.decay_steps <= self.warmup_steps:
             raise ConfigError(
                 f"decay_steps counts from the start: it must be 0 or above warmup_steps = "
                 f"{self.warmup_steps}, got {self.decay_steps}"
             )
-        if not self.kl_weight >= 0:
-            raise ConfigError(f"kl_weight must be 0 or more, got {self.kl_weight}")
 
     def temperature_at(self, step: int) -> float:
         """Give the softness of the draw at a step of training.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 
 __all__ = ["OptimConfig", "build_optimizer", "learning_rate_at"]
@@ -33,12 +34,9 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if self.learning_rate <= 0:
-            raise ConfigError(f"learning_rate must be above 0, got {self.learning_rate}")
-        if min(self.warmup_steps, self.weight_decay, self.clip_norm) < 0:
-            raise ConfigError("warmup_steps, weight_decay and clip_norm must be 0 or more")
-        if not 0 <= self.final_share <= 1:
-            raise ConfigError(f"final_share must be within [0, 1], got {self.final_share}")
+        require_numbers(self, "above 0", "learning_rate")
+        require_numbers(self, "0 or more", "warmup_steps", "weight_decay", "clip_norm")
+        require_numbers(self, "within [0, 1]", "final_share")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ConfigError(f"betas must be within [0, 1), got {self.betas}")
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+from loopyvq.config import require_numbers
 from loopyvq.data import CropConfig
 from loopyvq.data.token_source import TokenSource
 from loopyvq.errors import ConfigError
@@ -78,14 +79,9 @@ class PriorTrainingConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if not 0 <= self.validation_share < 1:
-            raise ConfigError(
-                f"validation_share must be within [0, 1), got {self.validation_share}"
-            )
-        if self.validation_images < 1:
-            raise ConfigError(f"validation_images must be at least 1, got {self.validation_images}")
-        if not self.overfit_gap > 0:
-            raise ConfigError(f"overfit_gap must be above 0, got {self.overfit_gap}")
+        require_numbers(self, "within [0, 1)", "validation_share")
+        require_numbers(self, "at least 1", "validation_images")
+        require_numbers(self, "above 0", "overfit_gap")
 
     def prior_for(self, source: TokenSource) -> Any:
         """Give the config of a prior of these tokens.

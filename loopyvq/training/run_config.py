@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 
 __all__ = ["RunConfig"]
@@ -52,13 +53,9 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        counts = ("steps", "batch_size", "accumulate", "devices", "log_every")
-        for name in (*counts, "validate_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("seed", "workers", "cache_mb", "time_limit_s"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        require_numbers(self, "at least 1", "steps", "batch_size", "accumulate", "devices")
+        require_numbers(self, "at least 1", "log_every", "validate_every", "save_every")
+        require_numbers(self, "0 or more", "seed", "workers", "cache_mb", "time_limit_s")
         if self.seed >= 1 << 63:
             raise ConfigError(f"seed must be below 2**63, got {self.seed}")
         if self.batch_size % (self.accumulate * self.devices):
@@ -66,5 +63,4 @@ class RunConfig:
                 f"batch_size {self.batch_size} must be a multiple of accumulate x devices "
                 f"= {self.accumulate * self.devices}"
             )
-        if not 0 <= self.average_decay < 1:
-            raise ConfigError(f"average_decay must be within [0, 1), got {self.average_decay}")
+        require_numbers(self, "within [0, 1)", "average_decay")

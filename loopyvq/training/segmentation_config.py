@@ -1,9 +1,9 @@
 """Everything that ``loopyvq train segmentation`` can be told."""
 
-import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
+from loopyvq.config import require_numbers
 from loopyvq.data import LabelMapConfig
 from loopyvq.errors import ConfigError
 from loopyvq.losses import ReconstructionLossConfig
@@ -39,9 +39,7 @@ class SegmentationTrainingConfig(TokenizerTrainingConfig):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        for name in ("label_weight", "rate_per_image"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        require_numbers(self, "a finite number of at least 0", "label_weight", "rate_per_image")
         if self.loss != ReconstructionLossConfig():
             raise ConfigError("label maps are compared label by label: leave out loss")
         if self.content != "images":

@@ -11,6 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from loopyvq.checkpoint import save_tokenizer
+from loopyvq.config import require_numbers
 from loopyvq.data import CropConfig, to_float, to_uint8
 from loopyvq.errors import ConfigError
 from loopyvq.losses import ReconstructionLoss, ReconstructionLossConfig
@@ -79,13 +80,8 @@ class TokenizerTrainingConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("rate_weight", "scale_weight"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        if not 0 <= self.cue_dropout <= 1:
-            raise ConfigError(f"cue_dropout must be within [0, 1], got {self.cue_dropout}")
-        if self.num_validation < 0:
-            raise ConfigError(f"num_validation must be 0 or more, got {self.num_validation}")
+        require_numbers(self, "0 or more", "rate_weight", "scale_weight", "num_validation")
+        require_numbers(self, "within [0, 1]", "cue_dropout")
         if self.loss.ms_ssim_weight and self.crop.size < WINDOW_SIZE:
             raise ConfigError(
                 f"loss.ms_ssim_weight needs a crop.size of at least {WINDOW_SIZE}, "

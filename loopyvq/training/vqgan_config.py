@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.losses.adversarial import AdversarialConfig
 from loopyvq.losses.perceptual import LEAST_SIDE
@@ -74,8 +75,7 @@ class VqganTrainingConfig(TokenizerTrainingConfig):
     def __post_init__(self) -> None:
         """Check the ranges."""
         super().__post_init__()
-        if not 0 <= self.rate_per_image < math.inf:
-            raise ConfigError(f"rate_per_image must be 0 or more, got {self.rate_per_image}")
+        require_numbers(self, "a finite number of at least 0", "rate_per_image")
         if self.discriminator.condition_channels:
             raise ConfigError("a tokenizer has no condition: condition_channels must be 0")
         least = self.discriminator.least_side

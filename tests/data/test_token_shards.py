@@ -128,7 +128,11 @@ def test_the_digest_names_the_tokens_and_not_the_places(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"size": -1}, "size and seed"), ({"min_scale": 0.0}, "min_scale"), ({"views": 0}, "views")],
+    [
+        ({"size": -1}, "size must be"),
+        ({"min_scale": 0.0}, "min_scale"),
+        ({"views": 0}, "views"),
+    ],
 )
 def test_plans_out_of_range_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):

@@ -22,8 +22,8 @@ def test_the_number_of_labels_decides_the_channels():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--label_weight", "-1"], "label_weight must be 0 or more"),
-        (["--rate_per_image", "-1"], "rate_per_image must be 0 or more"),
+        (["--label_weight", "-1"], "label_weight must be a finite number of at least 0"),
+        (["--rate_per_image", "-1"], "rate_per_image must be a finite number of at least 0"),
         (["--loss.l2_weight", "1"], "leave out loss"),
         (["--content", "depth"], "leave out content"),
         (["--labels.num_labels", "300"], "num_labels must be within 1..256"),

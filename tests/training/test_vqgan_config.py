@@ -24,7 +24,7 @@ def test_a_perceptual_weight_is_a_finite_number_from_0(weight):
 
 @pytest.mark.parametrize("rate", [-1e-6, math.inf, math.nan])
 def test_a_rate_per_image_is_a_finite_number_from_0(rate):
-    with pytest.raises(ConfigError, match="rate_per_image must be 0 or more"):
+    with pytest.raises(ConfigError, match="rate_per_image must be a finite number of at least 0"):
         VqganTrainingConfig(rate_per_image=rate)
 
 

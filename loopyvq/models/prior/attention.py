@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.models.prior.cache import KeyValueCache
 from loopyvq.models.prior.rotary import Rotary, rotate
@@ -52,18 +53,14 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("width", "layers", "heads"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_numbers(self, "at least 1", "width", "layers", "heads")
         if self.width % self.heads:
             raise ConfigError(f"width {self.width} must be a multiple of heads {self.heads}")
         if self.rotary and self.width // self.heads % 2:
             raise ConfigError(f"rotary needs an even head width, got {self.width // self.heads}")
         if not 1 <= self.mlp_ratio * self.width < math.inf:
             raise ConfigError(f"mlp_ratio must leave a width of at least 1, got {self.mlp_ratio}")
-        for name in ("attention_dropout", "residual_dropout"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be within [0, 1), got {getattr(self, name)}")
+        require_numbers(self, "within [0, 1)", "attention_dropout", "residual_dropout")
 
 
 def _norm(config: TransformerConfig) -> nn.Module:

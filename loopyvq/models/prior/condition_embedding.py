@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from loopyvq.conditions import Condition
-from loopyvq.errors import ConfigError
+from loopyvq.config import require_numbers
 from loopyvq.models.prior.symbol_map import SymbolMap, embedding_table, require_range, withhold
 
 __all__ = ["ConditionConfig", "ConditionEmbedding", "Embedded"]
@@ -44,13 +44,9 @@ class ConditionConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("classes", "symbols", "box_classes"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must be 0 or more, got {getattr(self, name)}")
-        if self.box_bins < 1:
-            raise ConfigError(f"box_bins must be at least 1, got {self.box_bins}")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be within [0, 1), got {self.dropout}")
+        require_numbers(self, "0 or more", "classes", "symbols", "box_classes")
+        require_numbers(self, "at least 1", "box_bins")
+        require_numbers(self, "within [0, 1)", "dropout")
 
     @property
     def can_be_dropped(self) -> bool:

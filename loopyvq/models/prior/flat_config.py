@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.models.prior.attention import TransformerConfig
 from loopyvq.models.prior.condition_embedding import ConditionConfig
@@ -46,19 +47,14 @@ class FlatTokensConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("codebook_size", "max_depth", "rows", "columns"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_numbers(self, "at least 1", "codebook_size", "max_depth", "rows", "columns")
         if self.max_depth > LARGEST_DEPTH:
             raise ConfigError(f"max_depth must be {LARGEST_DEPTH} at most, got {self.max_depth}")
         if not 0 <= self.min_length <= self.max_depth:
             raise ConfigError(
                 f"min_length must be within 0..{self.max_depth}, got {self.min_length}"
             )
-        if not 0 <= self.embedding_dropout < 1:
-            raise ConfigError(
-                f"embedding_dropout must be within [0, 1), got {self.embedding_dropout}"
-            )
+        require_numbers(self, "within [0, 1)", "embedding_dropout")
         for name, known in (("spelling", _Spelling), ("order", _Order)):
             if getattr(self, name) not in get_args(known):
                 raise ConfigError(

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.models.prior.attention import KeyValueCache, Transformer, TransformerConfig
 from loopyvq.models.prior.sampling import SamplingConfig, draw
@@ -45,17 +46,12 @@ class FlatPriorConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("vocabulary_size", "context_length"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_numbers(self, "at least 1", "vocabulary_size", "context_length")
         if not 0 <= self.num_unmasked <= self.context_length:
             raise ConfigError(
                 f"num_unmasked must be within 0..{self.context_length}, got {self.num_unmasked}"
             )
-        if not 0 <= self.embedding_dropout < 1:
-            raise ConfigError(
-                f"embedding_dropout must be within [0, 1), got {self.embedding_dropout}"
-            )
+        require_numbers(self, "within [0, 1)", "embedding_dropout")
         self.transformer  # noqa: B018  # checks the others
 
     @property

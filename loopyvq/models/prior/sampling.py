@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 
 __all__ = ["SamplingConfig", "draw", "filter_logits", "guide", "stop_probability"]
@@ -55,10 +56,8 @@ class SamplingConfig:
             raise ConfigError(f"turn_temperatures are factors within {_LEAST:g}..{_MOST:g}")
         if self.top_k < 0:
             raise ConfigError(f"top_k must be 0 or more, got {self.top_k}; 0 keeps all symbols")
-        if not 0 < self.top_p <= 1:
-            raise ConfigError(f"top_p must be within (0, 1], got {self.top_p}")
-        if not 0 <= self.min_p <= 1:
-            raise ConfigError(f"min_p must be within [0, 1], got {self.min_p}")
+        require_numbers(self, "within (0, 1]", "top_p")
+        require_numbers(self, "within [0, 1]", "min_p")
         if not 0 <= self.guidance <= _MOST:
             raise ConfigError(f"guidance must be within 0..{_MOST:g}, got {self.guidance:g}")
         if self.length_budget is not None and self.length_budget < 1:

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor, nn
 
 from loopyvq.conditions import Condition
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.models.prior.attention import TransformerConfig
 from loopyvq.models.prior.base import OnSite, Request, TokenNats, require_tokens
@@ -68,9 +69,7 @@ class SitePriorConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name in ("codebook_size", "max_depth", "rows", "columns"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+        require_numbers(self, "at least 1", "codebook_size", "max_depth", "rows", "columns")
         if self.max_depth > LARGEST_DEPTH:
             raise ConfigError(f"max_depth must be {LARGEST_DEPTH} at most, got {self.max_depth}")
         if not 0 <= self.min_length <= self.max_depth:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from loopyvq.config import require_numbers
 from loopyvq.errors import ConfigError
 from loopyvq.models.taming.layers import NORM_GROUPS
 from loopyvq.quantize import LoopConfig
@@ -108,8 +109,7 @@ class TamingConfig:
                 f"attention_levels must be within 0..{len(self.multipliers) - 1}, "
                 f"got {list(self.attention_levels)}"
             )
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be within [0, 1), got {self.dropout}")
+        require_numbers(self, "within [0, 1)", "dropout")
         if self.quantizer.scale != "absolute":
             raise ConfigError("these networks need a quantizer with scale = absolute")
         if not 0 <= self.beta < math.inf:

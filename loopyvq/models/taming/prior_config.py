@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from loopyvq.errors import ConfigError
+from loopyvq.config import require_numbers
 from loopyvq.models.prior.flat_prior import FlatPriorConfig
 
 __all__ = ["TamingPriorConfig"]
@@ -36,9 +36,5 @@ class TamingPriorConfig:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        if min(self.start_symbol, self.condition_codes, self.permuted_sites) < 0:
-            raise ConfigError("start_symbol, condition_codes and permuted_sites must be 0 or more")
-        if self.condition_downsampling < 1:
-            raise ConfigError(
-                f"condition_downsampling must be at least 1, got {self.condition_downsampling}"
-            )
+        require_numbers(self, "0 or more", "start_symbol", "condition_codes", "permuted_sites")
+        require_numbers(self, "at least 1", "condition_downsampling")
