@@ -19,6 +19,7 @@ from loopyvq.data.decoding import BrokenImageError, decode_with
 from loopyvq.data.folder import SingleImage
 from loopyvq.data.listing import ListedImages
 from loopyvq.data.pixel_modes import to_grey_or_rgb
+from loopyvq.data.views import View
 from loopyvq.errors import DataError
 
 __all__ = ["Apart", "MapFiles", "MapHalves", "PairedImages", "SideBySideImages", "take_apart"]
@@ -51,7 +52,7 @@ def take_apart(planes: UInt8[Tensor, "c H W"]) -> Apart:
     return Apart(planes[:-1], planes[-1])
 
 
-class MapFiles(ImageSet):
+class MapFiles(View):
     """Maps that are image files of their own; one plane each.
 
     Args:
@@ -60,16 +61,9 @@ class MapFiles(ImageSet):
     """
 
     def __init__(self, files: EncodedImageSet, reader: MapReader) -> None:
-        super().__init__(channels=1, strict=files.strict, max_pixels=files.max_pixels)
+        super().__init__(files, channels=1)
         self.files = files
         self.reader = reader
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def key(self, index: int) -> str:
-        """Name a map by its file."""
-        return self.files.key(index)
 
     def read(self, index: int) -> UInt8[Tensor, "1 H W"]:
         """Read one map, see `ImageSet.read`."""
@@ -78,7 +72,7 @@ class MapFiles(ImageSet):
         return torch.from_numpy(plane.copy())[None]
 
 
-class PairedImages(ImageSet):
+class PairedImages(View):
     """Images and maps that lie in two places and have the same names but for the suffix.
 
     Names are paths below the two places. Two lists are paired line by line, and two single files
@@ -93,24 +87,9 @@ class PairedImages(ImageSet):
     """
 
     def __init__(self, images: ImageSet, maps: ImageSet) -> None:
-        super().__init__(
-            channels=images.channels, strict=images.strict, max_pixels=images.max_pixels
-        )
-        self.images_alone = images
+        super().__init__(images)
         self.maps = maps
-        self.class_names = images.class_names
         self._places = _match(images, maps)
-
-    def __len__(self) -> int:
-        return len(self.images_alone)
-
-    def key(self, index: int) -> str:
-        """Name a pair as its image."""
-        return self.images_alone.key(index)
-
-    def label(self, index: int) -> int | None:
-        """Tell the class of an image."""
-        return self.images_alone.label(index)
 
     def read(self, index: int) -> UInt8[Tensor, "c H W"]:
         """Read one pair.
@@ -124,7 +103,7 @@ class PairedImages(ImageSet):
         Raises:
             BrokenImageError: one of both cannot be read, or their sizes differ.
         """
-        image = self.images_alone.read(index)
+        image = self.source.read(index)
         plane = self.maps.read(self._places[index])
         if image.shape[1:] != plane.shape[1:]:
             sizes = [f"{shape[2]} x {shape[1]}" for shape in (image.shape, plane.shape)]
@@ -133,7 +112,7 @@ class PairedImages(ImageSet):
         return torch.cat([image, plane])
 
 
-class SideBySideImages(ImageSet):
+class SideBySideImages(View):
     """Pictures that hold an image in one half and its map in the other.
 
     Args:
@@ -150,22 +129,10 @@ class SideBySideImages(ImageSet):
         reader: MapReader,
         channels: int = 3,
     ) -> None:
-        super().__init__(channels=channels, strict=files.strict, max_pixels=files.max_pixels)
+        super().__init__(files, channels)
         self.files = files
         self.half = half
         self.reader = reader
-        self.class_names = files.class_names
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def key(self, index: int) -> str:
-        """Name a pair by its file."""
-        return self.files.key(index)
-
-    def label(self, index: int) -> int | None:
-        """Tell the class of a picture."""
-        return self.files.label(index)
 
     def read(self, index: int) -> UInt8[Tensor, "c H W"]:
         """Read one pair.
@@ -195,7 +162,7 @@ class SideBySideImages(ImageSet):
         )
 
 
-class MapHalves(ImageSet):
+class MapHalves(View):
     """The maps of pairs, without their images; one plane each.
 
     Args:
@@ -203,19 +170,11 @@ class MapHalves(ImageSet):
     """
 
     def __init__(self, pairs: ImageSet) -> None:
-        super().__init__(channels=1, strict=pairs.strict, max_pixels=pairs.max_pixels)
-        self.pairs = pairs
-
-    def __len__(self) -> int:
-        return len(self.pairs)
-
-    def key(self, index: int) -> str:
-        """Name a map as its pair."""
-        return self.pairs.key(index)
+        super().__init__(pairs, channels=1)
 
     def read(self, index: int) -> UInt8[Tensor, "1 H W"]:
         """Read one map, see `ImageSet.read`."""
-        return self.pairs.read(index)[-1:].clone()
+        return self.source.read(index)[-1:].clone()
 
 
 def _match(images: ImageSet, maps: ImageSet) -> tuple[int, ...]:

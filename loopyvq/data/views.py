@@ -10,21 +10,39 @@ from torch import Tensor
 from loopyvq.data.base import ImageSet
 from loopyvq.errors import DataError
 
-__all__ = ["Subset", "cached", "split"]
+__all__ = ["Subset", "View", "cached", "split"]
 
 
-class _View(ImageSet):
-    """An image set that reads through another one."""
+class View(ImageSet):
+    """An image set that reads through another one, whose names and classes its images have.
 
-    def __init__(self, source: ImageSet) -> None:
+    Args:
+        source: the set to read from.
+        channels: 3 for RGB, 1 for grey; by default those of the source.
+    """
+
+    def __init__(self, source: ImageSet, channels: int | None = None) -> None:
         super().__init__(
-            channels=source.channels, strict=source.strict, max_pixels=source.max_pixels
+            channels=source.channels if channels is None else channels,
+            strict=source.strict,
+            max_pixels=source.max_pixels,
         )
         self.source = source
         self.class_names = source.class_names
 
+    def __len__(self) -> int:
+        return len(self.source)
 
-class Subset(_View):
+    def key(self, index: int) -> str:
+        """Name an image as the source does."""
+        return self.source.key(index)
+
+    def label(self, index: int) -> int | None:
+        """Tell the class of an image as the source does."""
+        return self.source.label(index)
+
+
+class Subset(View):
     """Some images of another set, in a given order.
 
     Args:
@@ -58,21 +76,12 @@ class Subset(_View):
         return self.source.label(self.indices[index])
 
 
-class _Cached(_View):
+class _Cached(View):
     def __init__(self, source: ImageSet, max_bytes: int) -> None:
         super().__init__(source)
         self.max_bytes = max_bytes
         self.num_bytes = 0
         self._images: dict[int, Tensor] = {}
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def key(self, index: int) -> str:
-        return self.source.key(index)
-
-    def label(self, index: int) -> int | None:
-        return self.source.label(index)
 
     def read(self, index: int) -> UInt8[Tensor, "c H W"]:
         image = self._images.get(index)
