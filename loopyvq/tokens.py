@@ -66,6 +66,10 @@ class Tokens(NamedTuple):
         kept = torch.arange(self.max_depth, device=self.codes.device) < turns
         return Tokens(torch.where(kept, self.codes, PAD), self.lengths.clamp(max=turns))
 
+    def to(self, device: torch.device | str) -> "Tokens":
+        """Move to a device."""
+        return Tokens(self.codes.to(device), self.lengths.to(device))
+
     def validate(self, codebook_size: int) -> "Tokens":
         """Check that every token is legal where it stands.
 

@@ -47,3 +47,8 @@ def test_narrow_codes_are_compared_with_any_codebook(kind, size):
     assert tokens.validate(size) is tokens
     with pytest.raises(ValueError, match="codes must be"):
         tokens.validate(last)
+
+
+def test_both_tensors_move_together():
+    moved = Tokens(CODES, LENGTHS).to("meta")
+    assert (moved.codes.device.type, moved.lengths.device.type) == ("meta", "meta")

@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         if arguments.turns is not None:
             tokens = tokens.prefix(arguments.turns)
         device = tokenizer.quantizer.sigma.device
-        batch = Tokens(tokens.codes.unsqueeze(0).to(device), tokens.lengths.unsqueeze(0).to(device))
+        batch = Tokens(tokens.codes.unsqueeze(0), tokens.lengths.unsqueeze(0)).to(device)
         try:
             image = tokenizer.decode(batch, file.threshold, (file.height, file.width))
         except ValueError as error:

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
             codes, lengths = tokenizer.encode(pixels, threshold)
             path = outputs.path(key, ".tokens")
             file = TokenFile(
-                Tokens(codes[0].cpu(), lengths[0].cpu()),
+                Tokens(codes[0], lengths[0]).to("cpu"),
                 image.shape[1],
                 image.shape[2],
                 threshold,

@@ -136,14 +136,14 @@ def bounded_tokens(
     if not bound:
         worst = float(distances(meant, decoded).max(initial=0.0)) / sigma
         steps = _steps_above(worst, threshold)
-        return Bounded(_on_cpu(tokens), decoded.reshape(shape), None, threshold, 0, steps)
+        return Bounded(tokens.to("cpu"), decoded.reshape(shape), None, threshold, 0, steps)
     if stop != "threshold":
         outside = distances(meant, decoded) > limit * sigma
         tokens = _replace(quantizer, tokens, z_e, limit, outside.reshape(shape[:-1]))
         decoded = _decode(quantizer, tokens)
     done = escape(meant, decoded, threshold * sigma, limit * sigma)
     vectors = done.vectors.reshape(shape)
-    return Bounded(_on_cpu(tokens), vectors, done.payload, threshold, done.num_escaped)
+    return Bounded(tokens.to("cpu"), vectors, done.payload, threshold, done.num_escaped)
 
 
 def _check(
@@ -209,10 +209,6 @@ def _replace(
 def _decode(quantizer: LoopQuantizer, tokens: Tokens) -> Float32[np.ndarray, "n d"]:
     decoded = quantizer.decode(tokens).cpu().numpy()
     return np.ascontiguousarray(decoded.reshape(-1, decoded.shape[-1]))
-
-
-def _on_cpu(tokens: Tokens) -> Tokens:
-    return Tokens(tokens.codes.cpu(), tokens.lengths.cpu())
 
 
 @contextmanager

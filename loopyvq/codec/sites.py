@@ -105,8 +105,7 @@ def read_sites(
     )
     if turns is not None:
         tokens = tokens.prefix(turns)
-    device = quantizer.sigma.device
-    z_q = quantizer.decode(Tokens(tokens.codes.to(device), tokens.lengths.to(device))).cpu().numpy()
+    z_q = quantizer.decode(tokens.to(quantizer.sigma.device)).cpu().numpy()
     coarse = None if parts.coarse is None else read_coarse(parts.coarse, header.channels, grid)
     if is_cut or len(container.chunks) < header.num_chunks:
         return DecodedSites(header, tokens, z_q, None, 0, coarse)

@@ -99,7 +99,7 @@ class _Accumulator:
         size = (truth.shape[1], truth.shape[2])
         logits = self.tokenizer.decode(found.tokens, self.point.threshold, size)
         self.counts += count_agreement(logits.argmax(dim=1), truth, self.num_labels).cpu()
-        self.tokens.append(Tokens(found.codes[0].cpu(), found.lengths[0].cpu()))
+        self.tokens.append(Tokens(found.codes[0], found.lengths[0]).to("cpu"))
         self.num_within += int((found.residual_norm <= self.point.threshold).sum())
 
     def result(self) -> LabelPointResult:

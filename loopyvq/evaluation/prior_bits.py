@@ -72,7 +72,7 @@ def prior_bits(
     pixels = sample.image.shape[2] * sample.image.shape[3]
     found = []
     for index, name in enumerate(names):
-        own = Tokens(tokens.codes[index].cpu(), tokens.lengths[index].cpu())
+        own = Tokens(tokens.codes[index], tokens.lengths[index]).to("cpu")
         coded = sum(len(payload) for payload in payloads_of(own, size, "context", tables))
         bits = (float(code[index]), float(stop[index]))
         found.append(PriorBits(name, own.num_tokens, pixels, *bits, 8 * coded))

@@ -144,7 +144,7 @@ def evaluate_image(
         found = tokenizer.quantizer(latents, point.threshold, point.depth)
         decoded = tokenizer.decode(found.tokens, point.threshold, size)
         reconstruction = to_uint8(decoded[0].cpu())
-        tokens = Tokens(found.codes[0].cpu(), found.lengths[0].cpu())
+        tokens = Tokens(found.codes[0], found.lengths[0]).to("cpu")
         rate = estimate_rate([tokens], tokenizer.quantizer.codebook_size)
         distortion = measure_distortion(reconstruction, image)
         error = found.residual_norm[0].cpu()

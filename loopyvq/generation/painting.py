@@ -43,7 +43,7 @@ def encode_like(
         tokens = encode_images(model.tokenizer, images, stop, model.prices, condition)
     finally:
         quantizer.min_length = before
-    return Tokens(tokens.codes[..., : source.max_depth].cpu(), tokens.lengths.cpu())
+    return Tokens(tokens.codes[..., : source.max_depth], tokens.lengths).to("cpu")
 
 
 def paint(
@@ -66,7 +66,7 @@ def paint(
     device = tokenizer.quantizer.sigma.device
     tokens.validate(tokenizer.quantizer.codebook_size)
     for number in range(len(tokens.lengths)):
-        one = Tokens(*(item[number : number + 1].to(device) for item in tokens))
+        one = Tokens(*(item[number : number + 1] for item in tokens)).to(device)
         yield to_uint8(tokenizer.decode(one, threshold, size)[0].cpu())
 
 

@@ -200,8 +200,7 @@ def _encode(to_tokens: ImageTokens, batch: list[tuple[int, Sample]]) -> tuple[Pa
     image = torch.stack([sample.image for _, sample in batch]).to(device)
     known = torch.stack([sample.condition for _, sample in batch]).to(device)
     tokens, condition = to_tokens(Sample(image, known))
-    on_cpu = Tokens(*(item.cpu() for item in tokens))
-    packed = PackedTokens.pack(on_cpu, condition.to("cpu"))
+    packed = PackedTokens.pack(tokens.to("cpu"), condition.to("cpu"))
     return packed, torch.tensor([number for number, _ in batch])
 
 

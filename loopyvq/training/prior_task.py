@@ -14,7 +14,6 @@ from loopyvq.checkpoint import save_prior
 from loopyvq.data.token_batch import PackedTokens, TokenBatch
 from loopyvq.data.token_source import TokenSource
 from loopyvq.pretokenize import ImageTokens
-from loopyvq.tokens import Tokens
 from loopyvq.training.prior_config import PriorTrainingConfig
 from loopyvq.training.task import Validation
 
@@ -233,9 +232,9 @@ def nats_of(
     total = Nats(0.0, 0.0, 0, 0, 0)
     for some in torch.split(torch.arange(packed.num_images) if rows is None else rows, batch_size):
         tokens, condition = packed.select(some)
-        codes, lengths = (item.to(device) for item in tokens)
-        nats = prior(Tokens(codes, lengths), condition.to(device))
-        total = total.plus(_sum(nats.code, nats.stop, lengths, source))
+        tokens = tokens.to(device)
+        nats = prior(tokens, condition.to(device))
+        total = total.plus(_sum(nats.code, nats.stop, tokens.lengths, source))
     return total
 
 

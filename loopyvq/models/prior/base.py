@@ -112,7 +112,7 @@ class Request(NamedTuple):
                 f"known tokens have depth {self.known.max_depth}, this prior has {max_depth}"
             )
         mask = self.mask.to(device)
-        kept = Tokens(*(item.to(device) for item in self.known))
+        kept = self.known.to(device)
         codes = torch.where(mask.unsqueeze(3), kept.codes, codes)
         return Tokens(codes, torch.where(mask, kept.lengths, lengths)), mask
 
