@@ -148,7 +148,6 @@ def search(
     attempt: Callable[[float], TrialT],
     measure: Callable[[TrialT], float],
     target: Target,
-    attempts: int = _ATTEMPTS,
 ) -> Found[TrialT]:
     """Find the cheapest file that is good enough, or the best one that is small enough.
 
@@ -162,7 +161,6 @@ def search(
         attempt: makes a file at a threshold.
         measure: gives its value of the target's kind.
         target: what must be met.
-        attempts: how many at most, unless it takes more to find one that meets the target.
 
     Returns:
         The file, its threshold and its value.
@@ -190,8 +188,9 @@ def search(
     sides: dict[bool, _Tried] = {}  # the latest that meets the target, and that does not
     before: _Tried | None = None
     place, stride = 0.5, _LEAST_STRIDE
+    left = _ATTEMPTS  # unless it takes more to find one that meets the target
     while True:
-        attempts -= 1
+        left -= 1
         found, is_met = at(place), False
         if target.is_met_by(found.value):
             met, is_met = found, True
@@ -209,7 +208,7 @@ def search(
         else:
             apart = sides[False].place - sides[True].place
             nearest = _NEAREST.get(target.kind, _USUALLY_NEAREST)
-            if met is not None and (attempts <= 0 or apart <= nearest):
+            if met is not None and (left <= 0 or apart <= nearest):
                 return met
             place = _between(sides[True], sides[False])
         before = here

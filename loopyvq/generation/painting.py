@@ -9,7 +9,6 @@ from loopyvq.conditions import Condition
 from loopyvq.data import to_uint8
 from loopyvq.generation.image_prior import ImagePrior
 from loopyvq.models import Tokenizer
-from loopyvq.models.prior.base import OnSite
 from loopyvq.pretokenize import StopRule, encode_images
 from loopyvq.tokens import Tokens
 
@@ -77,14 +76,11 @@ class Film:
         num_sites: sites of an image.
         frames: about how many moments to keep, at least 1.
         images: how many images of the batch.
-        then: told of progress as well.
     """
 
-    def __init__(
-        self, num_sites: int, frames: int = 48, images: int = 16, then: OnSite | None = None
-    ) -> None:
+    def __init__(self, num_sites: int, frames: int = 48, images: int = 16) -> None:
         self._every = max(1, num_sites // max(1, frames))
-        self._images, self._then = images, then
+        self._images = images
         self.moments: list[tuple[int, Tokens]] = []
 
     def __call__(self, num_sites: int, tokens: Tokens) -> None:
@@ -93,5 +89,3 @@ class Film:
         if num_sites - before >= self._every or num_sites == tokens.lengths[0].numel():
             kept = Tokens(*(item[: self._images].cpu().clone() for item in tokens))
             self.moments.append((num_sites, kept))
-        if self._then is not None:
-            self._then(num_sites, tokens)
