@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from loopyvq.cli.inputs import input_files
 from loopyvq.cli.options import add_device, add_model, load_model
 from loopyvq.cli.outputs import Outputs, add_overwrite, spare_original, write_image
 
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         raise ConfigError(f"--turns must be 0 or more, got {arguments.turns}")
     tokenizer = load_model(arguments)
     identity = model_identity(tokenizer)
-    for path, target in _pairs(arguments.files, Path(arguments.out)):
+    for path, target in _pairs(arguments.files, arguments.out):
         file = read_token_file(path)
         if file.model != identity:
             raise BitstreamError(
@@ -61,21 +62,13 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         print(target)
 
 
-def _pairs(names: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
+def _pairs(names: Sequence[str], out: str) -> list[tuple[Path, Path]]:
     """List token files with the images they become; folders keep their structure."""
-    from loopyvq.errors import BitstreamError
-
-    pairs: list[tuple[Path, Path]] = []
-    outputs = Outputs(out)
-    for name in names:
-        path = Path(name)
-        root = path if path.is_dir() else path.parent
-        files = sorted(path.rglob("*.tokens")) if path.is_dir() else [path]
-        if not files:
-            raise BitstreamError(f"there are no .tokens files in {path}")
-        for file in files:
-            image = file.relative_to(root).with_suffix("")
-            # a.jpg becomes a.jpg.png: it may have a neighbour a.png.
-            name = image.name if image.suffix == ".png" else f"{image.name}.png"
-            pairs.append((file, outputs.path(image.with_name(name).as_posix(), "")))
+    pairs, outputs = [], Outputs(out)
+    for file, name in input_files(names, ".tokens"):
+        image = Path(name).with_suffix("")
+        # a.jpg becomes a.jpg.png: it may have a neighbour a.png.
+        pairs.append(
+            (file, outputs.path(image.as_posix(), "" if image.suffix == ".png" else ".png"))
+        )
     return pairs
