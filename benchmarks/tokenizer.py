@@ -19,7 +19,7 @@ from loopyvq.evaluation import Evaluation, default_points, evaluate, points_at_d
 from loopyvq.evaluation.rate_distortion import psnr_at_rate
 from loopyvq.evaluation.tables import format_points, format_usage, to_json
 from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
-from loopyvq.training.run import saved_config
+from loopyvq.training.run_folder import saved_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SCHEMES = {
@@ -44,7 +44,7 @@ def trained(scheme: str, config_file: str, data: str, out: Path, words: list[str
         return folder
     resume = (folder / "state.safetensors").is_file()
     if resume:
-        config, data = saved_config(folder)
+        config, data = saved_config(folder, TokenizerTrainingConfig)
     started, cpu = time.monotonic(), time.process_time()
     train_tokenizer(config, data, folder, resume=resume)
     spent = {"elapsed_s": time.monotonic() - started, "cpu_s": time.process_time() - cpu}

@@ -12,7 +12,7 @@ from loopyvq.codec import fit_tables_to_images, load_tables, save_tables
 from loopyvq.config import parse_config, read_yaml
 from loopyvq.data import Subset, open_image_set
 from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
-from loopyvq.training.run import saved_config
+from loopyvq.training.run_folder import saved_config
 
 __all__ = ["Entry", "fitted", "trained"]
 
@@ -55,7 +55,7 @@ def trained(entry: Entry, seed: int, data: str, out: Path) -> Path:
         return folder
     config, resume = entry.parsed(seed), (folder / "state.safetensors").is_file()
     if resume:
-        config, data = saved_config(folder)
+        config, data = saved_config(folder, TokenizerTrainingConfig)
     started, cpu = time.monotonic(), time.process_time()
     train_tokenizer(config, data, folder, resume=resume)
     spent = {"elapsed_s": time.monotonic() - started, "cpu_s": time.process_time() - cpu}

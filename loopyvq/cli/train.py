@@ -169,7 +169,7 @@ def _resumed(
 ) -> tuple[Any, str]:
     """Read the config and data of a run; how long it goes on and how it is watched may change."""
     from loopyvq.config import config_to_dict, parse_config
-    from loopyvq.training.run import saved_config
+    from loopyvq.training.run_folder import saved_config
 
     names = [word.partition("=")[0] for word in options if word.startswith("--")]
     others = arguments.config or arguments.data or arguments.out or _run_options(arguments)

@@ -31,7 +31,7 @@ from loopyvq.training.loop import train
 from loopyvq.training.prior_config import PriorTrainingConfig, TokensFromImages
 from loopyvq.training.prior_start import count_symbols, start_prior
 from loopyvq.training.prior_task import HeldOut, PriorTask
-from loopyvq.training.run import claim_folder
+from loopyvq.training.run_folder import claim_folder
 
 __all__ = ["train_prior"]
 

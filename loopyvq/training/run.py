@@ -2,12 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from loopyvq.config import config_to_dict, parse_config
 from loopyvq.data import (
     ImageSet,
     LabelDraws,
@@ -19,9 +17,9 @@ from loopyvq.data import (
     split,
 )
 from loopyvq.data.fingerprint import fingerprint_of
-from loopyvq.errors import ConfigError, DataError, TrainingError
+from loopyvq.errors import ConfigError, DataError
 from loopyvq.training.loop import train
-from loopyvq.training.run_file import read_run, write_run
+from loopyvq.training.run_folder import claim_folder
 from loopyvq.training.segmentation_config import SegmentationTrainingConfig
 from loopyvq.training.segmentation_task import SegmentationTask
 from loopyvq.training.start import start_tokenizer
@@ -29,15 +27,7 @@ from loopyvq.training.tokenizer_task import TokenizerTask, TokenizerTrainingConf
 from loopyvq.training.vqgan_config import VqganTrainingConfig
 from loopyvq.training.vqgan_task import VqganTask
 
-__all__ = [
-    "claim_folder",
-    "saved_config",
-    "train_segmentation",
-    "train_tokenizer",
-    "train_vqgan",
-]
-
-TrainingT = TypeVar("TrainingT")
+__all__ = ["train_segmentation", "train_tokenizer", "train_vqgan"]
 
 _LARGEST_SIDE = 1024  # of held-out images, in pixels
 
@@ -174,33 +164,6 @@ def train_segmentation(
     return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
 
 
-def saved_config(
-    folder: str | Path,
-    kind: type[TrainingT] = TokenizerTrainingConfig,  # type: ignore[assignment]
-) -> tuple[TrainingT, str]:
-    """Read what a run was started with.
-
-    Args:
-        folder: the run's folder.
-        kind: what was trained, by the class of its config.
-
-    Returns:
-        Its config and its data.
-
-    Raises:
-        TrainingError: there is no run in the folder.
-        ConfigError: its config is not valid.
-    """
-    values = read_run(Path(folder))
-    try:
-        begun = values.get("kind", kind.__name__)
-        if begun != kind.__name__:
-            raise TrainingError(f"the run in {folder} is of another kind: {begun}")
-        return parse_config(kind, values["config"]), str(values["data"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"the run in {folder} has no valid config: {error}") from error
-
-
 def _start(config: TokenizerTrainingConfig, resume: bool) -> str:
     """Say whose weights come first; the state of a run to go on with has all of its own."""
     return "" if resume else config.start_from
@@ -242,61 +205,6 @@ def _middle(image: Tensor) -> Tensor:
     return image[:, top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE].clone()
 
 
-def claim_folder(
-    folder: Path,
-    config: Any,
-    data: str | Path | ImageSet,
-    resume: bool,
-    found: str,
-    *,
-    what: str = "images",
-) -> None:
-    """Write the config of a new run, or check a run to resume.
-
-    Args:
-        folder: the run's folder.
-        config: a config dataclass.
-        data: what it is to train on.
-        resume: whether a run must be there, or must not.
-        found: what names the content of the data, see `fingerprint_of`.
-        what: a word for the data.
-
-    Raises:
-        TrainingError: it is not as it must be, holds models without a run, was begun with other
-            data, or the folder cannot be written.
-    """
-    if resume:
-        if not (folder / "state.safetensors").is_file():
-            raise TrainingError(f"there is no saved state in {folder} to resume")
-        if (read_run(folder).get("images") or found) != found:
-            raise TrainingError(
-                f"the run in {folder} was begun with other {what} than {data} holds now: start "
-                f"another one from its model (--start_from)"
-            )
-        return
-    if (folder / "state.safetensors").is_file():
-        raise TrainingError(f"{folder} holds a run already: resume it or choose another folder")
-    _require_no_models(folder)
-    source = type(data).__name__ if isinstance(data, ImageSet) else _absolute(data)
-    values = {"data": source, "kind": type(config).__name__, "images": found}
-    write_run(folder, values | {"config": config_to_dict(config)})
-
-
-def _require_no_models(folder: Path) -> None:
-    """Refuse models that would be read in place of those of a new run, or behind them."""
-    for name in ("best", "last", "model", "prior"):
-        path = folder / f"{name}.safetensors"
-        if path.exists():
-            raise TrainingError(
-                f"{path} is a model without a run to resume: remove it or choose another folder"
-            )
-
-
 def _anchored(path: str) -> str:
     """Name a file so that a resume from another folder finds it; a name of ours stays."""
     return str(Path(path).absolute()) if path and Path(path).exists() else path
-
-
-def _absolute(data: str | Path) -> str:
-    """Name the data so that a resume from another folder finds it, by the same links."""
-    return str(data) if data == "samples" else str(Path(data).absolute())

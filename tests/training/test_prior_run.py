@@ -19,7 +19,7 @@ from loopyvq.config import config_to_dict
 from loopyvq.data.token_draws import is_held_out
 from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
 from loopyvq.training import PriorTask, PriorTrainingConfig, train_prior, train_tokenizer
-from loopyvq.training.run import saved_config
+from loopyvq.training.run_folder import saved_config
 from tests.training.conftest import tiny_training
 from tests.training.prior_tokens import SOURCE, tiny_prior_training, write_patterned_shards
 

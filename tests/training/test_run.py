@@ -12,8 +12,8 @@ from loopyvq.checkpoint import load_tokenizer, read_tensors, write_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.data import open_image_set, split
 from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
-from loopyvq.training import TokenizerTask, loop, run, train_tokenizer
-from loopyvq.training.run import saved_config
+from loopyvq.training import TokenizerTask, TokenizerTrainingConfig, loop, run, train_tokenizer
+from loopyvq.training.run_folder import saved_config
 from loopyvq.training.task import Validation
 from tests.training.conftest import tiny_training
 
@@ -60,7 +60,7 @@ def test_a_run_leaves_models_metrics_and_a_state(photos, tmp_path):
         assert measured[0][name] >= 0
     assert len(measured[0]["perplexity_per_turn"]) == 4
     assert measured[2]["validation_psnr_db_at_2"] > 0
-    assert saved_config(tmp_path / "run")[0] == tiny_training()
+    assert saved_config(tmp_path / "run", TokenizerTrainingConfig)[0] == tiny_training()
 
 
 def test_training_learns(photos, tmp_path):
@@ -127,25 +127,6 @@ def test_without_validation_the_last_model_is_the_result(photos, tmp_path):
     assert best.name == "last.safetensors"
     assert best.is_file()
     assert not (tmp_path / "best.safetensors").exists()
-
-
-def test_runs_do_not_overwrite_each_other_and_resume_needs_one(photos, tmp_path):
-    train_tokenizer(tiny_training("--run.steps", "1"), photos, tmp_path / "a", quiet=True)
-    with pytest.raises(TrainingError, match="holds a run already"):
-        train_tokenizer(tiny_training(), photos, tmp_path / "a", quiet=True)
-    with pytest.raises(TrainingError, match="no saved state"):
-        train_tokenizer(tiny_training(), photos, tmp_path / "b", resume=True, quiet=True)
-    with pytest.raises(TrainingError, match="no run to resume"):
-        saved_config(tmp_path / "b")
-
-
-@pytest.mark.parametrize("name", ["best", "last", "model", "prior"])
-def test_models_of_others_hide_no_run(photos, tmp_path, name):
-    path = tmp_path / f"{name}.safetensors"
-    path.write_bytes(b"of a run that was killed before it saved a state, or converted")
-    with pytest.raises(TrainingError, match=f"{name}.safetensors is a model without a run"):
-        train_tokenizer(tiny_training(), photos, tmp_path, quiet=True)
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_state_of_another_model_is_refused(photos, tmp_path):
@@ -301,27 +282,11 @@ def test_a_run_does_not_go_on_with_other_images(photos, tmp_path):
     train_tokenizer(further, moved, tmp_path / "run", resume=True, quiet=True)
     shutil.copy(moved / "0.png", moved / "another.png")
     before = (tmp_path / "run" / "config.json").read_bytes()
-    assert saved_config(tmp_path / "run")[0] == further
+    assert saved_config(tmp_path / "run", TokenizerTrainingConfig)[0] == further
     longer = tiny_training("--run.steps", "9")
     with pytest.raises(TrainingError, match="begun with other images"):
         train_tokenizer(longer, moved, tmp_path / "run", resume=True, quiet=True)
     assert (tmp_path / "run" / "config.json").read_bytes() == before
-
-
-@pytest.mark.parametrize("text", ["[]", "3", '{"config": []}', "{}", "{"])
-def test_a_config_that_is_none_is_one_line(photos, tmp_path, text):
-    train_tokenizer(tiny_training("--run.steps", "1"), photos, tmp_path, quiet=True)
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises(TrainingError, match="has no valid config"):
-        saved_config(tmp_path)
-    with pytest.raises(TrainingError, match="has no valid config"):
-        train_tokenizer(tiny_training(), photos, tmp_path, resume=True, quiet=True)
-
-
-def test_data_is_named_by_its_link(photos, tmp_path):
-    (tmp_path / "latest").symlink_to(photos)
-    train_tokenizer(tiny_training("--run.steps", "1"), tmp_path / "latest", tmp_path / "run")
-    assert saved_config(tmp_path / "run")[1] == str(tmp_path / "latest")
 
 
 def test_a_gradient_that_is_not_finite_stops_before_it_reaches_the_weights(

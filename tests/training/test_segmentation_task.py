@@ -14,7 +14,7 @@ from loopyvq.errors import TrainingError
 from loopyvq.losses.label_maps import label_map_loss
 from loopyvq.models import Tokenizer
 from loopyvq.training import SegmentationTask, SegmentationTrainingConfig, train_segmentation
-from loopyvq.training.run import saved_config
+from loopyvq.training.run_folder import saved_config
 from tests.training.conftest import TINY
 
 TAMING = {"base_channels": 32, "multipliers": [1, 1], "blocks": 1, "attention_levels": []}

@@ -10,7 +10,7 @@ from loopyvq.checkpoint import load_tokenizer, read_tensors, write_tensors
 from loopyvq.config import config_to_dict
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.training import VqganTask, VqganTrainingConfig, loop, train_vqgan
-from loopyvq.training.run import saved_config
+from loopyvq.training.run_folder import saved_config
 from tests.training.test_vqgan_task import TAMING, make, tiny_gan
 
 
