@@ -7,7 +7,6 @@ neither the number of workers nor the batch size changes what a draw is.
 from abc import abstractmethod
 from typing import TypeVar
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
@@ -17,6 +16,7 @@ from loopyvq.data.base import ImageSet
 from loopyvq.data.decoding import BrokenImageError, to_float
 from loopyvq.data.transforms import CropConfig, cut_labels, draw_place, random_crop
 from loopyvq.errors import DataError
+from loopyvq.ops.seeding import generator_of
 
 __all__ = ["Draws", "LabelDraws", "TrainingDraws"]
 
@@ -93,7 +93,7 @@ class Draws(Dataset[DrawT]):
             raise IndexError(f"draw must be 0 to {self.num_draws - 1}, got {draw}")
         epoch, position = divmod(draw, len(self.image_set))
         order = self._order_of(epoch)
-        generator = _generator(self.seed, _CROP_STREAM, draw)
+        generator = generator_of(self.seed, _CROP_STREAM, draw)
         for further in range(len(order)):
             index = order[(position + further) % len(order)]
             try:
@@ -106,7 +106,7 @@ class Draws(Dataset[DrawT]):
 
     def _order_of(self, epoch: int) -> list[int]:
         if epoch != self._epoch:
-            generator = _generator(self.seed, _ORDER_STREAM, epoch)
+            generator = generator_of(self.seed, _ORDER_STREAM, epoch)
             self._order = torch.randperm(len(self.image_set), generator=generator).tolist()
             self._epoch = epoch
         return self._order
@@ -138,9 +138,3 @@ class LabelDraws(Draws[Tensor]):
         """Cut a crop, one label per pixel; see `Draws.make`."""
         place = draw_place(image.shape[1], image.shape[2], self.crop, generator)
         return cut_labels(image[0], place, self.crop.size).long()
-
-
-def _generator(seed: int, stream: int, number: int) -> torch.Generator:
-    # SeedSequence scatters neighbouring numbers; its algorithm is frozen by NumPy's NEP 19.
-    words = np.random.SeedSequence([seed, stream, number]).generate_state(2)
-    return torch.Generator().manual_seed(int(words[0]) | int(words[1]) << 32)

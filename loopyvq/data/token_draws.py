@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from loopyvq.data.token_batch import TokenBatch
 from loopyvq.data.token_shards import TokenShards
 from loopyvq.errors import DataError
+from loopyvq.ops.seeding import generator_of
 
 __all__ = ["TokenDraws", "is_held_out", "split_rows"]
 
@@ -83,8 +84,7 @@ class TokenDraws(Dataset[TokenBatch]):
         return int(self._order[position])
 
     def _order_of(self, epoch: int) -> Int[Tensor, " n"]:
-        words = np.random.SeedSequence([self.seed, _ORDER_STREAM, epoch]).generate_state(2)
-        generator = torch.Generator().manual_seed(int(words[0]) | int(words[1]) << 32)
+        generator = generator_of(self.seed, _ORDER_STREAM, epoch)
         return torch.randperm(len(self.rows), generator=generator)
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -25,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import ConfigError, TrainingError
+from loopyvq.ops.seeding import generator_of
 from loopyvq.training.batch import named_tensors
 from loopyvq.training.draw_numbers import DrawNumbers, leave_interrupts
 from loopyvq.training.ema import WeightAverage
@@ -40,6 +40,8 @@ from loopyvq.training.task import AdversarialTask, Task
 from loopyvq.training.worker_errors import with_plain_errors
 
 __all__ = ["train"]
+
+_STEP_STREAM = 2  # apart from those of the images
 
 
 def train(
@@ -207,7 +209,9 @@ class _Trainer:
     def _step(self, batches: Iterator[Any]) -> None:
         """Take one optimizer step, or one of each of two that play against each other."""
         config, opponent = self.config, self._prepare()
-        generator = _generator(config.seed, self.state.step, self.fabric.global_rank)
+        generator = generator_of(
+            config.seed, self.state.step, self.fabric.global_rank, _STEP_STREAM
+        )
         for index in range(config.accumulate):
             batch = self.fabric.to_device(next(batches))
             syncs = index == config.accumulate - 1
@@ -343,9 +347,3 @@ class _Trainer:
             pin_memory=self.fabric.device.type == "cuda",
         )
         return with_plain_errors(iter(loader))
-
-
-def _generator(seed: int, step: int, rank: int) -> torch.Generator:
-    """Give the source of all randomness of one step on one process."""
-    words = np.random.SeedSequence([seed, step, rank, 2]).generate_state(2)
-    return torch.Generator().manual_seed(int(words[0]) | int(words[1]) << 32)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from loopyvq.checkpoint import save_prior
 from loopyvq.data.token_batch import PackedTokens, TokenBatch
 from loopyvq.data.token_source import TokenSource
+from loopyvq.ops.seeding import seed_torch
 from loopyvq.pretokenize import ImageTokens
 from loopyvq.training.prior_config import PriorTrainingConfig
 from loopyvq.training.task import Validation
@@ -121,8 +122,7 @@ class PriorTask:
         Returns:
             The loss, with gradient.
         """
-        # Dropout draws from torch's own generators: a function of seed and step.
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        seed_torch(generator)
         tokens, condition = batch if self.to_tokens is None else self._encode(batch)
         told = self.prior.config.condition
         dropped = None

@@ -11,6 +11,7 @@ from loopyvq.data.palettes import load_palette, paint_labels
 from loopyvq.losses.label_maps import label_map_loss
 from loopyvq.metrics.labels import count_agreement, measure_agreement
 from loopyvq.models import Tokenizer
+from loopyvq.ops.seeding import seed_torch
 from loopyvq.training.segmentation_config import SegmentationTrainingConfig
 from loopyvq.training.tokenizer_task import Losses, TokenizerTask
 
@@ -52,8 +53,7 @@ class SegmentationTask(TokenizerTask):
         Returns:
             The loss, with gradient.
         """
-        # Dropout and Gumbel noise draw from torch's own generators: a function of seed and step.
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        seed_torch(generator)
         maps = one_hot(images, self.num_labels)
         found = self.reconstruct(model, maps, generator)
         apart = label_map_loss(found.result.image, maps)

@@ -22,6 +22,7 @@ from loopyvq.losses.adversarial import adaptive_weight, generator_loss
 from loopyvq.losses.pyramid import PyramidDistance
 from loopyvq.models import Tokenizer
 from loopyvq.models.taming.decoder import TamingDecoder
+from loopyvq.ops.seeding import seed_torch
 from loopyvq.training.critic import Critic, Verdict
 from loopyvq.training.perceptual_weights import load_lpips
 from loopyvq.training.precision import resolve_precision
@@ -111,8 +112,7 @@ class VqganTask(TokenizerTask):
             The loss. Its gradient at the reconstructions is computed already: pixels, perceptual
             loss and discriminator are run, forward and backward, once.
         """
-        # Dropout and Gumbel noise draw from torch's own generators: a function of seed and step.
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        seed_torch(generator)
         with _output_of(self.tokenizer.decoder) as outputs:
             found = self.reconstruct(model, images, generator)
         image = found.result.image.float()
