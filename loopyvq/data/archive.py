@@ -9,10 +9,10 @@ import tarfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
-from loopyvq.data.base import EncodedImageSet, folder_classes, folder_labels
-from loopyvq.data.decoding import MAX_PIXELS, BrokenImageError
+from loopyvq.data.base import EncodedImageSet, ReadingOptions, folder_classes, folder_labels
+from loopyvq.data.decoding import BrokenImageError
 from loopyvq.data.folder import MAX_FILE_BYTES, is_image_name
 from loopyvq.errors import DataError
 
@@ -36,15 +36,9 @@ class _Member(NamedTuple):
 
 class _ArchiveImages(EncodedImageSet):
     def __init__(
-        self,
-        path: str | Path,
-        *,
-        channels: int = 3,
-        strict: bool = False,
-        max_pixels: int = MAX_PIXELS,
-        inside: str = "",
+        self, path: str | Path, *, inside: str = "", **options: Unpack[ReadingOptions]
     ) -> None:
-        super().__init__(channels=channels, strict=strict, max_pixels=max_pixels)
+        super().__init__(**options)
         self.path = Path(path)
         self.inside = PurePosixPath(inside)
         try:
@@ -117,10 +111,8 @@ class ZipImages(_ArchiveImages):
 
     Args:
         path: the archive. Members must be stored or deflated, as nearly all are.
-        channels: 3 for RGB, 1 for grey.
-        strict: raise at the first broken image instead of skipping it.
-        max_pixels: most pixels of an image, at least 1.
         inside: a folder of the archive, or one image in it; by default all of it.
+        options: ``channels``, ``strict`` and ``max_pixels``, see `ImageSet`.
 
     Raises:
         DataError: the archive is missing, damaged, or holds no images.
@@ -178,10 +170,8 @@ class TarImages(_ArchiveImages):
 
     Args:
         path: the archive.
-        channels: 3 for RGB, 1 for grey.
-        strict: raise at the first broken image instead of skipping it.
-        max_pixels: most pixels of an image, at least 1.
         inside: a folder of the archive, or one image in it; by default all of it.
+        options: ``channels``, ``strict`` and ``max_pixels``, see `ImageSet`.
 
     Raises:
         DataError: the archive is missing, damaged, or holds no images, or is compressed and holds

@@ -4,15 +4,24 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import TypedDict
 
 from jaxtyping import UInt8
 from torch import Tensor
 
 from loopyvq.data.decoding import MAX_PIXELS, BrokenImageError, decode_image
 
-__all__ = ["EncodedImageSet", "ImageSet", "folder_classes", "folder_labels"]
+__all__ = ["EncodedImageSet", "ImageSet", "ReadingOptions", "folder_classes", "folder_labels"]
 
 _logger = logging.getLogger(__name__)
+
+
+class ReadingOptions(TypedDict, total=False):
+    """What all image sets take, see `ImageSet`."""
+
+    channels: int
+    strict: bool
+    max_pixels: int
 
 
 class ImageSet(ABC):

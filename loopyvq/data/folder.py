@@ -3,9 +3,10 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Unpack
 
-from loopyvq.data.base import EncodedImageSet, folder_classes, folder_labels
-from loopyvq.data.decoding import MAX_PIXELS, BrokenImageError
+from loopyvq.data.base import EncodedImageSet, ReadingOptions, folder_classes, folder_labels
+from loopyvq.data.decoding import BrokenImageError
 from loopyvq.errors import DataError
 
 __all__ = [
@@ -49,21 +50,13 @@ class FileImages(EncodedImageSet):
     Args:
         root: the folder that relative names start from.
         names: paths of the files, also their keys. A missing file is a broken image.
-        channels: 3 for RGB, 1 for grey.
-        strict: raise at the first broken image instead of skipping it.
-        max_pixels: most pixels of an image, at least 1.
+        options: ``channels``, ``strict`` and ``max_pixels``, see `ImageSet`.
     """
 
     def __init__(
-        self,
-        root: str | Path,
-        names: Sequence[str],
-        *,
-        channels: int = 3,
-        strict: bool = False,
-        max_pixels: int = MAX_PIXELS,
+        self, root: str | Path, names: Sequence[str], **options: Unpack[ReadingOptions]
     ) -> None:
-        super().__init__(channels=channels, strict=strict, max_pixels=max_pixels)
+        super().__init__(**options)
         self.root = Path(root)
         self.names = tuple(names)
 
@@ -96,23 +89,12 @@ class SingleImage(FileImages):
 
     Args:
         path: the file.
-        channels: 3 for RGB, 1 for grey.
-        strict: raise if the image is broken instead of skipping it.
-        max_pixels: most pixels of the image, at least 1.
+        options: ``channels``, ``strict`` and ``max_pixels``, see `ImageSet`.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        channels: int = 3,
-        strict: bool = False,
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
+    def __init__(self, path: str | Path, **options: Unpack[ReadingOptions]) -> None:
         path = Path(path)
-        super().__init__(
-            path.parent, [path.name], channels=channels, strict=strict, max_pixels=max_pixels
-        )
+        super().__init__(path.parent, [path.name], **options)
 
 
 class FolderImages(FileImages):
@@ -123,24 +105,15 @@ class FolderImages(FileImages):
 
     Args:
         root: the folder; links to other folders are followed.
-        channels: 3 for RGB, 1 for grey.
-        strict: raise at the first broken image instead of skipping it.
-        max_pixels: most pixels of an image, at least 1.
+        options: ``channels``, ``strict`` and ``max_pixels``, see `ImageSet`.
 
     Raises:
         DataError: the folder is missing, cannot be listed, or holds no images.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        *,
-        channels: int = 3,
-        strict: bool = False,
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
+    def __init__(self, root: str | Path, **options: Unpack[ReadingOptions]) -> None:
         names = _image_names(Path(root))
-        super().__init__(root, names, channels=channels, strict=strict, max_pixels=max_pixels)
+        super().__init__(root, names, **options)
         self._labels = folder_labels(names)
         self.class_names = folder_classes(names)
 

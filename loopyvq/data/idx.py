@@ -13,13 +13,13 @@ import math
 import struct
 import zlib
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from loopyvq.data.base import ImageSet
-from loopyvq.data.decoding import MAX_PIXELS
+from loopyvq.data.base import ImageSet, ReadingOptions
 from loopyvq.errors import DataError
 
 __all__ = ["IdxImages", "is_idx_file"]
@@ -38,30 +38,23 @@ class IdxImages(ImageSet):
 
     Args:
         path: the file, plain or gzipped; which one is told by its first bytes.
-        channels: 1 for grey as stored, 3 to repeat it.
-        strict: kept for the contract; such a file is intact as a whole or refused.
-        max_pixels: most pixels of an image, at least 1.
+        options: ``channels``, ``strict`` and ``max_pixels``, see `ImageSet`; grey is repeated for
+            RGB, and a file is intact as a whole or refused.
 
     Raises:
         DataError: the file or its labels cannot be read, are no idx files, or are not exactly as
             long as their headers say, or the images have more than ``max_pixels`` pixels.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        channels: int = 3,
-        strict: bool = False,
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
-        super().__init__(channels=channels, strict=strict, max_pixels=max_pixels)
+    def __init__(self, path: str | Path, **options: Unpack[ReadingOptions]) -> None:
+        super().__init__(**options)
         self.path = Path(path)
         (number, height, width), pixels = _read_idx(self.path, _IMAGES_MAGIC, 3)
         if number * height * width == 0:
             raise DataError(f"{path} holds no images: its header says {number}x{height}x{width}")
-        if height * width > max_pixels:
-            raise DataError(f"{path} has images of {height * width} pixels, allowed: {max_pixels}")
+        if height * width > self.max_pixels:
+            allowed = f"allowed: {self.max_pixels}"
+            raise DataError(f"{path} has images of {height * width} pixels, {allowed}")
         self._pixels = torch.frombuffer(pixels, dtype=torch.uint8).view(number, 1, height, width)
         self._labels = self._read_labels(number)
         if self._labels:

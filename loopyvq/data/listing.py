@@ -6,9 +6,9 @@ photos/cat.jpg
 """
 
 from pathlib import Path
+from typing import Unpack
 
-from loopyvq.data.base import folder_classes, folder_labels
-from loopyvq.data.decoding import MAX_PIXELS
+from loopyvq.data.base import ReadingOptions, folder_classes, folder_labels
 from loopyvq.data.folder import FileImages
 from loopyvq.errors import DataError
 
@@ -23,27 +23,16 @@ class ListedImages(FileImages):
 
     Args:
         path: the text file, UTF-8.
-        channels: 3 for RGB, 1 for grey.
-        strict: raise at the first broken image instead of skipping it.
-        max_pixels: most pixels of an image, at least 1.
+        options: ``channels``, ``strict`` and ``max_pixels``, see `ImageSet`.
 
     Raises:
         DataError: the text file is missing, is no UTF-8 text, or lists nothing.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        *,
-        channels: int = 3,
-        strict: bool = False,
-        max_pixels: int = MAX_PIXELS,
-    ) -> None:
+    def __init__(self, path: str | Path, **options: Unpack[ReadingOptions]) -> None:
         path = Path(path)
         names = _read_names(path)
-        super().__init__(
-            path.parent, names, channels=channels, strict=strict, max_pixels=max_pixels
-        )
+        super().__init__(path.parent, names, **options)
         self._labels = folder_labels(names)
         self.class_names = folder_classes(names)
 

@@ -6,9 +6,10 @@ They come inside scikit-image's wheel (no "pooch" is needed); its ``skimage/data
 
 import importlib.resources
 from importlib.resources.abc import Traversable
+from typing import Unpack
 
-from loopyvq.data.base import EncodedImageSet
-from loopyvq.data.decoding import MAX_PIXELS, BrokenImageError
+from loopyvq.data.base import EncodedImageSet, ReadingOptions
+from loopyvq.data.decoding import BrokenImageError
 from loopyvq.errors import DataError
 
 __all__ = ["SAMPLE_NAMES", "SampleImages"]
@@ -29,9 +30,7 @@ class SampleImages(EncodedImageSet):
     """The seven colour photographs that scikit-image carries, 451 x 300 to 1411 x 1411 pixels.
 
     Args:
-        channels: 3 for RGB, 1 for grey.
-        strict: raise at the first broken image instead of skipping it.
-        max_pixels: most pixels of an image, at least 1.
+        options: ``channels``, ``strict`` and ``max_pixels``, see `ImageSet`.
 
     Raises:
         DataError: scikit-image is not installed, or its photographs are not where it keeps them.
@@ -42,10 +41,8 @@ class SampleImages(EncodedImageSet):
         ('chelsea.png', (3, 300, 451))
     """
 
-    def __init__(
-        self, *, channels: int = 3, strict: bool = False, max_pixels: int = MAX_PIXELS
-    ) -> None:
-        super().__init__(channels=channels, strict=strict, max_pixels=max_pixels)
+    def __init__(self, **options: Unpack[ReadingOptions]) -> None:
+        super().__init__(**options)
         folder = _data_folder()
         for name in SAMPLE_NAMES:
             if not folder.joinpath(name).is_file():
