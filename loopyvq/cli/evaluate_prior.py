@@ -1,7 +1,7 @@
 """``loopyvq evaluate prior``: bits of tokens under a prior, beside the codec's."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,6 @@ from loopyvq.cli.wishes import known_as_trained
 if TYPE_CHECKING:
     import torch
 
-    from loopyvq.data import Sample
     from loopyvq.data.conditioned import ConditionedImages
     from loopyvq.data.token_source import TokenSource
     from loopyvq.evaluation.prior_bits import PriorBits
@@ -92,7 +91,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         tqdm(total=len(images), unit="image", leave=False, disable=None) as bar,
         told_in_one_line(),
     ):
-        for names, sample in _batches(images, arguments.batch_size):
+        for names, sample in images.batches(arguments.batch_size):
             moved = type(sample)(*(item.to(device) for item in sample))
             found += prior_bits(prior, to_tokens, names, moved, tables)
             bar.update(len(names))
@@ -178,25 +177,6 @@ def _known(
         raise ConfigError(f"unknown option {options[0]} (see loopyvq evaluate prior --help)")
     tokenizer, cells = arguments.condition_tokenizer, arguments.condition_cells
     return known_as_trained(arguments.prior, source, options, tokenizer, cells)
-
-
-def _batches(images: "ConditionedImages", batch_size: int) -> "Iterator[tuple[list[str], Sample]]":
-    """Read batches of images with their names, without the broken ones."""
-    import torch
-
-    from loopyvq.data import BrokenImageError, Sample
-
-    names: list[str] = []
-    samples: list[Sample] = []
-    for index in range(len(images)):
-        try:
-            samples.append(images[index])
-            names.append(images.image_set.key(index))
-        except BrokenImageError as error:
-            images.image_set.skip(error)
-        if samples and (len(samples) == batch_size or index == len(images) - 1):
-            yield names, Sample(*(torch.stack(items) for items in zip(*samples, strict=True)))
-            names, samples = [], []
 
 
 def _table(found: "list[PriorBits]") -> str:

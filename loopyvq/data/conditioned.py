@@ -1,5 +1,6 @@
 """Opening images together with their conditions, and going through them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from torch.utils.data import Dataset
 from loopyvq.data.base import EncodedImageSet, ImageSet
 from loopyvq.data.conditions import ConditionDataConfig, Sample, sample_of
 from loopyvq.data.datasets import open_image_set
+from loopyvq.data.decoding import BrokenImageError
 from loopyvq.data.depth_maps import read_depth
 from loopyvq.data.draws import Draws
 from loopyvq.data.label_maps import LabelMapConfig, LabelReader
@@ -189,6 +191,37 @@ class ConditionedImages(Dataset[Sample]):
         planes = self.image_set.read(index)
         place = centre_place(planes.shape[1], planes.shape[2])
         return sample_of(planes, place, self.size, self.condition, self.image_set.label(index))
+
+    def batches(
+        self, batch_size: int, most: int | None = None
+    ) -> Iterator[tuple[list[str], Sample]]:
+        """Read samples in order, leaving out the broken ones.
+
+        Args:
+            batch_size: samples at once, at least 1.
+            most: how many at most, at least 1; by default all.
+
+        Yields:
+            The keys of some images, and a batch of their samples.
+
+        Raises:
+            BrokenImageError: an image or its map cannot be read and the set is strict.
+        """
+        names: list[str] = []
+        samples: list[Sample] = []
+        count, last = 0, len(self) - 1
+        for index in range(len(self)):
+            try:
+                samples.append(self[index])
+                names.append(self.image_set.key(index))
+                count += 1
+            except BrokenImageError as error:
+                self.image_set.skip(error)
+            if samples and (len(samples) == batch_size or index == last or count == most):
+                yield names, Sample(*(torch.stack(items) for items in zip(*samples, strict=True)))
+                names, samples = [], []
+            if count == most:
+                return
 
 
 def _files(source: str | Path, strict: bool) -> EncodedImageSet:

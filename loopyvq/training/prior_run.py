@@ -10,10 +10,8 @@ from torch.utils.data import Dataset
 
 from loopyvq.checkpoint import load_tokenizer, prior_file, prior_source
 from loopyvq.data import (
-    BrokenImageError,
     ConditionedDraws,
     ConditionedImages,
-    Sample,
     Subset,
     cached,
     open_conditioned_set,
@@ -225,20 +223,8 @@ def _encode(
     to_tokens: ImageTokens, images: ConditionedImages, batch_size: int, most: int, what: str
 ) -> PackedTokens:
     """Encode the first readable images of a set, so many at most; a word is for the message."""
-    packs: list[PackedTokens] = []
-    waiting: list[Sample] = []
-    for index in range(len(images)):
-        try:
-            waiting.append(images[index])
-            most -= 1
-        except BrokenImageError as error:
-            images.image_set.skip(error)
-        if waiting and (len(waiting) == batch_size or not most or index == len(images) - 1):
-            parts = (torch.stack(items) for items in zip(*waiting, strict=True))
-            packs.append(PackedTokens.pack(*to_tokens(Sample(*parts))))
-            waiting = []
-        if not most:
-            break
+    batches = images.batches(batch_size, most)
+    packs = [PackedTokens.pack(*to_tokens(sample)) for _, sample in batches]
     if not packs:
         raise DataError(f"none of the images {what} can be read")
     return PackedTokens.join(packs)

@@ -146,6 +146,20 @@ def test_still_images_are_middle_squares(scenes):
         ConditionedImages(images, 0, config)
 
 
+def test_batches_leave_out_what_is_broken(scenes):
+    config = ConditionDataConfig("segmentation", maps=str(scenes / "maps"), labels=LABELS)
+    images = open_conditioned_set(scenes / "images", config)
+    still = ConditionedImages(images, 24, config)
+    kept = [images.key(index) for index in (0, 1, 3, 4)]
+    for index in (2, 5):
+        (scenes / "images" / images.key(index)).write_bytes(b"no image")
+    names, batches = zip(*still.batches(3), strict=True)
+    assert list(names) == [kept[:3], kept[3:]]
+    assert [len(batch.image) for batch in batches] == [3, 1]
+    assert torch.equal(batches[0].condition[2], still[3].condition)
+    assert len(images.broken) == 2
+
+
 def test_depth(scenes):
     config = ConditionDataConfig(kind="depth", maps=str(scenes / "maps"))
     still = ConditionedImages(open_conditioned_set(scenes / "images", config), 24, config)
