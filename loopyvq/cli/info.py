@@ -11,7 +11,6 @@ from loopyvq.cli.verify import verify_file
 
 if TYPE_CHECKING:
     from loopyvq.coding import Chunk, Header
-    from loopyvq.models import AnyTokenizerConfig
 
 _EXAMPLES = """\
 examples:
@@ -106,13 +105,14 @@ def _describe_tokenizer(path: Path) -> str:
     config, loop = tokenizer.config, tokenizer.config.quantizer
     curve = tokenizer.quantizer.length_curve
     count = sum(parameter.numel() for parameter in tokenizer.parameters())
+    subject = "label maps" if config.label_maps else "images"
     lengths = [share * loop.max_depth for share in (0.05, 0.125, 0.25, 0.5, 0.75)]
     lengths = [length for length in lengths if length >= loop.min_length]
     thresholds = curve.threshold_for(torch.tensor(lengths)).tolist()
     gains = ", ".join(f"{gain:.3f}" for gain in tokenizer.quantizer.gains().tolist())
     lines = [
         f"tokenizer {model_identity(tokenizer)}, {count:,} parameters",
-        f"{_subject(config)}: {config.image_channels} channels, one site per "
+        f"{subject}: {config.image_channels} channels, one site per "
         f"{config.downsampling} x {config.downsampling} pixels",
         f"networks: {tokenizer.architecture}, channels {list(config.channels)}, "
         f"{config.encoder_blocks} + {config.decoder_blocks} blocks per level"
@@ -126,10 +126,6 @@ def _describe_tokenizer(path: Path) -> str:
         pairs = zip(thresholds, lengths, strict=True)
         lines += [f"  {threshold:.3f}  {length:g} tokens per site" for threshold, length in pairs]
     return "\n".join(lines)
-
-
-def _subject(config: "AnyTokenizerConfig") -> str:
-    return "label maps" if getattr(config, "label_maps", False) else "images"
 
 
 def _describe_tokens(path: Path) -> str:

@@ -78,7 +78,7 @@ class Codec:
         tables: Tables | None = None,
         limits: ReadingLimits | None = None,
     ) -> None:
-        paints = not getattr(tokenizer.config, "label_maps", False)
+        paints = not tokenizer.config.label_maps
         if not paints or tokenizer.config.image_channels not in (1, 3) or tokenizer.training:
             raise ConfigError("a codec needs a model of images, in evaluation mode")
         self.tokenizer = tokenizer

@@ -115,7 +115,7 @@ def loopify_model(
     if (folder / "model.safetensors").resolve() == tokenizer_file(model).resolve():
         raise ConfigError(f"{folder} holds the model that is loopified: choose another folder")
     old = load_tokenizer(model, device)
-    if getattr(old.config, "label_maps", False):
+    if old.config.label_maps:
         raise ConfigError(f"{model} takes label maps: loopify a model of images")
     images, tested = _open(data, test, config, old.config.image_channels)
     latents = _some_latents(old, images, config)
