@@ -82,9 +82,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
         raise ConfigError(f"--held-out must be within 0..1, got {arguments.held_out}")
     device = open_device(arguments.device)
     prior, to_tokens, images, file = _open(arguments, options, device)
-    to_tokens.tokenizer.to(device)
-    if to_tokens.known.tokenizer is not None:
-        to_tokens.known.tokenizer.to(device)
+    to_tokens.to(device)
     tables = load_tables(file)
     found: list[PriorBits] = []
     with (
@@ -112,7 +110,6 @@ def _open(
 
     from loopyvq.checkpoint import (
         load_prior,
-        load_tokenizer,
         load_tokenizer_of,
         prior_file,
         prior_source,
@@ -135,7 +132,6 @@ def _open(
     told = config.data
     tokenizer = load_tokenizer_of(arguments.prior, arguments.tokenizer)
     tokenizer.quantizer.min_length = source.min_length
-    second = load_tokenizer(config.tokenizer) if config.tokenizer else None
     channels = tokenizer.config.image_channels
     images = open_conditioned_set(arguments.data, told, channels=channels, strict=arguments.strict)
     if told.kind == "class" and images.class_names != source.class_names:
@@ -153,7 +149,7 @@ def _open(
         )
     images = Subset(images, numbers[: arguments.limit])
     stop = StopRule.of(source)
-    known = Known(config, tokenizer.config.downsampling, second, channels)
+    known = Known.load(config, tokenizer)
     known.require_as_trained(source)
     hint = source.tokenizer_file(prior_file(arguments.prior).parent)
     file = tokenizer_file(arguments.tokenizer or hint)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model, open_device
+from loopyvq.cli.options import add_device, add_model, add_stop, add_strict, load_model
 from loopyvq.cli.wishes import read_known
 from loopyvq.errors import ConfigError
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loopyvq.data import ImageSet
     from loopyvq.data.token_shards import TokenShards
     from loopyvq.models import Tokenizer
-    from loopyvq.pretokenize import Known, KnownConfig, Prices, StopRule
+    from loopyvq.pretokenize import KnownConfig, Prices, StopRule
 
 TAKES_OPTIONS = True
 
@@ -143,7 +143,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 
     from loopyvq.data.fingerprint import fingerprint_of
     from loopyvq.data.token_shards import ShardPlan, open_token_shards
-    from loopyvq.pretokenize import ImageTokens, pretokenize, square_side
+    from loopyvq.pretokenize import ImageTokens, Known, pretokenize, square_side
 
     _require_sense(arguments)
     tokenizer = load_model(arguments)
@@ -154,7 +154,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     size = arguments.size or square_side(images)
     prices = _prices(arguments, tokenizer, images, size)
     stop = _stop(arguments, tokenizer, images, size, prices)
-    to_tokens = ImageTokens(tokenizer, stop, _teller(arguments, known, tokenizer), prices)
+    to_tokens = ImageTokens(tokenizer, stop, Known.load(known, tokenizer), prices)
     plan = ShardPlan(
         source=to_tokens.source(images, size, arguments.model, arguments.out),
         data=str(arguments.data),
@@ -232,17 +232,6 @@ def _open(
     if arguments.limit is None:
         return images
     return Subset(images, range(min(arguments.limit, len(images))))
-
-
-def _teller(arguments: argparse.Namespace, known: "KnownConfig", tokenizer: "Tokenizer") -> "Known":
-    from loopyvq.checkpoint import load_tokenizer
-    from loopyvq.pretokenize import Known
-
-    second = None
-    if known.tokenizer:
-        second = load_tokenizer(known.tokenizer, open_device(arguments.device))
-    sizes = tokenizer.config
-    return Known(known, sizes.downsampling, second, sizes.image_channels)
 
 
 def _require_sense(arguments: argparse.Namespace) -> None:

@@ -160,7 +160,7 @@ def _write_tokens(material: Material, model_file: Path, folder: Path) -> Path:
     """Encode the training images once."""
     tokenizer = load_tokenizer(model_file)
     told = ConditionDataConfig("class" if material.training.class_names else "none")
-    known = Known(KnownConfig(told), tokenizer.config.downsampling)
+    known = Known.load(KnownConfig(told), tokenizer)
     probe = to_float(material.probe).split(64)
     stop = stop_for_length(tokenizer, probe, _MEAN_LENGTH)
     to_tokens = ImageTokens(tokenizer, stop, known)

@@ -7,7 +7,6 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from loopyvq.checkpoint import load_tokenizer
 from loopyvq.conditions import Condition
 from loopyvq.data import ConditionedImages, Sample, open_conditioned_set
 from loopyvq.data.token_source import TokenSource
@@ -117,8 +116,7 @@ def maps_of_images(
         open_conditioned_set(images, config.data, channels=channels), size[0], config.data
     )
     device = model.tokenizer.quantizer.sigma.device
-    second = load_tokenizer(config.tokenizer, device) if config.tokenizer else None
-    known = Known(config, model.tokenizer.config.downsampling, second, channels)
+    known = Known.load(config, model.tokenizer)
     known.require_as_trained(model.source)
     samples = [still[index] for index in range(min(count, len(still)))]
     stacked = Sample(*(torch.stack(items).to(device) for items in zip(*samples, strict=True)))

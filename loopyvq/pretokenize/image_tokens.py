@@ -46,7 +46,7 @@ class ImageTokens:
         self, tokenizer: Tokenizer, stop: StopRule, known: Known, prices: Prices | None = None
     ) -> None:
         quantizer, config = tokenizer.quantizer, tokenizer.config
-        if getattr(config, "label_maps", False):
+        if config.label_maps:
             raise ConfigError("tokens for a prior need a model of images, not of label maps")
         if not 1 <= stop.depth <= quantizer.max_depth or not stop.threshold >= 0:
             raise ConfigError(
@@ -75,6 +75,12 @@ class ImageTokens:
         stop, told = self.stop, self.known(sample)
         codes, lengths = encode_images(self.tokenizer, sample.image, stop, self.prices, told)
         return TokenBatch(Tokens(codes[..., : stop.depth], lengths), told)
+
+    def to(self, device: torch.device) -> None:
+        """Move the networks to a device."""
+        self.tokenizer.to(device)
+        if self.known.tokenizer is not None:
+            self.known.tokenizer.to(device)
 
     def source(
         self, images: ImageSet, size: int, tokenizer_path: str | Path, folder: str | Path

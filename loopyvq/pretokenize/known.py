@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from loopyvq.checkpoint import model_identity
+from loopyvq.checkpoint import load_tokenizer, model_identity
 from loopyvq.conditions import Condition
 from loopyvq.config import require_numbers
 from loopyvq.data import ConditionDataConfig, ImageSet, Sample, one_hot
@@ -85,7 +85,7 @@ class Known:
                 f"side: choose a divisor"
             )
         if tokenizer is not None:
-            labels = bool(getattr(tokenizer.config, "label_maps", False))
+            labels = tokenizer.config.label_maps
             planes = {"segmentation": config.data.labels.num_labels, "depth": 1, "edges": 1}
             expected = planes.get(kind, image_channels)
             given = tokenizer.config.image_channels
@@ -94,6 +94,25 @@ class Known:
                     f"the tokenizer of the condition does not take {kind}: that has {expected} "
                     f"channels, the model takes {given}{' of label maps' * labels}"
                 )
+
+    @classmethod
+    def load(cls, config: KnownConfig, tokenizer: Tokenizer) -> "Known":
+        """Load the model that tells the condition, if there is one.
+
+        Args:
+            config: what is known, with the path of that model.
+            tokenizer: the model of the images, on whose device the other one goes.
+
+        Returns:
+            What brings the conditions of such images to their sites.
+
+        Raises:
+            CheckpointError: the model cannot be read.
+            ConfigError: as of the class.
+        """
+        sizes, device = tokenizer.config, tokenizer.quantizer.sigma.device
+        second = load_tokenizer(config.tokenizer, device) if config.tokenizer else None
+        return cls(config, sizes.downsampling, second, sizes.image_channels)
 
     def num_classes(self, images: ImageSet) -> int:
         """Count the classes that a prior must know."""

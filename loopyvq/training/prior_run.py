@@ -152,13 +152,11 @@ def _from_shards(config: PriorTrainingConfig, data: Path, folder: Path) -> _Mate
 def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
     options, run = config.images, config.run
     tokenizer = load_tokenizer(options.tokenizer)
-    second = load_tokenizer(options.known.tokenizer) if options.known.tokenizer else None
     told = options.known.data
     images = open_conditioned_set(
         data, told, channels=tokenizer.config.image_channels, strict=strict
     )
-    sizes = tokenizer.config
-    known = Known(options.known, sizes.downsampling, second, sizes.image_channels)
+    known = Known.load(options.known, tokenizer)
     to_tokens = ImageTokens(tokenizer, _stop(options, default_stop(tokenizer)), known)
     is_unseen = is_held_out(torch.arange(len(images)), config.validation_share)
     if bool(is_unseen.all()):

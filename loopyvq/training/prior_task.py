@@ -138,11 +138,8 @@ class PriorTask:
     def _encode(self, batch: Any) -> TokenBatch:
         if self.to_tokens is None:
             raise TypeError("images cannot be encoded without a tokenizer")
-        tokenizer, device = self.to_tokens.tokenizer, batch.image.device
-        if tokenizer.quantizer.sigma.device != device:
-            tokenizer.to(device)
-            if self.to_tokens.known.tokenizer is not None:
-                self.to_tokens.known.tokenizer.to(device)
+        if self.to_tokens.tokenizer.quantizer.sigma.device != batch.image.device:
+            self.to_tokens.to(batch.image.device)
         return self.to_tokens(batch)
 
     def networks(self) -> Sequence[nn.Module]:
