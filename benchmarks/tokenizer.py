@@ -12,12 +12,13 @@ import json
 import time
 from pathlib import Path
 
-from loopyvq.checkpoint import load_tokenizer, write_atomically
+from loopyvq.checkpoint import load_tokenizer
 from loopyvq.config import parse_config, read_yaml
 from loopyvq.data import open_image_set
 from loopyvq.evaluation import Evaluation, default_points, evaluate, points_at_depths
 from loopyvq.evaluation.rate_distortion import psnr_at_rate
 from loopyvq.evaluation.tables import format_points, format_usage, to_json
+from loopyvq.tensor_file import write_atomically
 from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
 from loopyvq.training.run_folder import saved_config
 

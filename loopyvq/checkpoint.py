@@ -16,11 +16,10 @@ from loopyvq.models import ARCHITECTURES, Tokenizer
 from loopyvq.models.priors import PRIORS, upgraded
 from loopyvq.ops.allowance import Allowance
 from loopyvq.pretrained import DEFAULT_MODEL, pretrained_file
-from loopyvq.tensor_file import Saved, read_tensors, write_atomically, write_tensors
+from loopyvq.tensor_file import Saved, read_tensors, write_tensors
 
 __all__ = [
     "CODING_PREFIX",
-    "Saved",
     "build_saved",
     "load_prior",
     "load_tokenizer",
@@ -29,12 +28,9 @@ __all__ = [
     "model_identity",
     "prior_file",
     "prior_source",
-    "read_tensors",
     "save_prior",
     "save_tokenizer",
     "tokenizer_file",
-    "write_atomically",
-    "write_tensors",
 ]
 
 CODING_PREFIX = "coding."

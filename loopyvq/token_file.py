@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import torch
 
-from loopyvq.checkpoint import read_tensors, write_tensors
 from loopyvq.errors import BitstreamError
+from loopyvq.tensor_file import read_tensors, write_tensors
 from loopyvq.tokens import LARGEST_DEPTH, Tokens
 
 __all__ = ["TokenFile", "read_token_file", "write_token_file"]

@@ -11,10 +11,8 @@ from loopyvq.checkpoint import (
     load_weights,
     model_identity,
     prior_source,
-    read_tensors,
     save_prior,
     save_tokenizer,
-    write_tensors,
 )
 from loopyvq.config import config_to_dict
 from loopyvq.data.token_source import TokenSource
@@ -26,6 +24,7 @@ from loopyvq.models.prior.flat_prior import FlatPriorConfig
 from loopyvq.models.prior.site_prior import SitePrior, SitePriorConfig
 from loopyvq.models.taming import plain_quantizer
 from loopyvq.models.taming.prior import TamingPrior, TamingPriorConfig
+from loopyvq.tensor_file import read_tensors, write_tensors
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import BitstreamError
+from loopyvq.tensor_file import write_tensors
 from loopyvq.token_file import TokenFile, read_token_file, write_token_file
 from loopyvq.tokens import CONTINUE, PAD, Tokens
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from loopyvq.checkpoint import load_tokenizer, write_atomically
+from loopyvq.checkpoint import load_tokenizer
 from loopyvq.codec import fit_tables_to_images, load_tables, save_tables
 from loopyvq.config import parse_config, read_yaml
 from loopyvq.data import Subset, open_image_set
+from loopyvq.tensor_file import write_atomically
 from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
 from loopyvq.training.run_folder import saved_config
 

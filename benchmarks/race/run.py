@@ -22,7 +22,6 @@ from files import READINGS, curves_of
 from report import Run, best_of, plot, sets_table, table
 from torch import Tensor
 
-from loopyvq.checkpoint import write_atomically
 from loopyvq.codec import Codec
 from loopyvq.data import open_image_set
 from loopyvq.evaluation.rd_points import (
@@ -33,6 +32,7 @@ from loopyvq.evaluation.rd_points import (
     systems_of,
 )
 from loopyvq.evaluation.rd_reader import FreshReader
+from loopyvq.tensor_file import write_atomically
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 ENTRIES = {

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 from kept import kept_file, parts_of_model
 
-from loopyvq.checkpoint import write_atomically
 from loopyvq.codec import Codec
 from loopyvq.data import open_image_set, to_pil
+from loopyvq.tensor_file import write_atomically
 
 THRESHOLDS = (1.0, 0.5, 0.25, 0.12, 0.06, 0.03)
 _IMAGES_AT_A_TIME = 5

@@ -9,7 +9,6 @@ import PIL
 import torch
 from kept import kept_file, parts_of_model
 
-from loopyvq.checkpoint import write_atomically
 from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE, TUNES
 from loopyvq.data import open_image_set
@@ -17,6 +16,7 @@ from loopyvq.evaluation.rd_baselines import BASELINES
 from loopyvq.evaluation.rd_points import RdPoint, points_from_csv, points_to_csv
 from loopyvq.evaluation.rd_run import measure_systems
 from loopyvq.evaluation.rd_systems import Reading
+from loopyvq.tensor_file import write_atomically
 
 STOP = "in_context"
 _SPAN_BPP = (0.06, 1.0)

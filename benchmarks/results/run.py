@@ -33,7 +33,7 @@ from tables import (
     speed_table,
 )
 
-from loopyvq.checkpoint import tokenizer_file, write_atomically
+from loopyvq.checkpoint import tokenizer_file
 from loopyvq.codec import Codec
 from loopyvq.codec.importance import DEFAULT_TUNE, TUNES
 from loopyvq.data import open_image_set
@@ -41,6 +41,7 @@ from loopyvq.evaluation.rd_baselines import BASELINES
 from loopyvq.evaluation.rd_points import RdPoint, systems_of
 from loopyvq.evaluation.rd_report import plot_curves
 from loopyvq.pretrained import DEFAULT_MODEL
+from loopyvq.tensor_file import write_atomically
 
 NAME = "loopyvq"
 PAGE = Path(__file__).parent / "page.md"

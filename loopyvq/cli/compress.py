@@ -146,9 +146,9 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 def _images(source: str, arguments: argparse.Namespace, outputs: Outputs) -> int:
     from tqdm import tqdm
 
-    from loopyvq.checkpoint import write_atomically
     from loopyvq.data import open_image_set
     from loopyvq.errors import ConfigError
+    from loopyvq.tensor_file import write_atomically
 
     if arguments.max_error is not None or arguments.codebook is not None:
         raise ConfigError("--max-error and --codebook are for arrays: give images a --threshold")
@@ -221,9 +221,9 @@ def _compress_image(item: "tuple[str, Tensor, Wish]") -> bytes:
 
 
 def _compress_array(source: str, arguments: argparse.Namespace, outputs: Outputs) -> int:
-    from loopyvq.checkpoint import write_atomically
     from loopyvq.codec import compress_array
     from loopyvq.errors import ConfigError
+    from loopyvq.tensor_file import write_atomically
 
     if arguments.max_error is None:
         raise ConfigError("arrays need the largest error of a vector: give it with --max-error")

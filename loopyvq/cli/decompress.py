@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Decompress files."""
     from tqdm import tqdm
 
-    from loopyvq.checkpoint import write_atomically
+    from loopyvq.tensor_file import write_atomically
 
     device = str(open_device(arguments.device))
     limits = (arguments.max_pixels, arguments.max_tokens)

@@ -88,9 +88,9 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 def _evaluate_images(
     tokenizer: "Tokenizer", points: "list[OperatingPoint]", arguments: argparse.Namespace
 ) -> None:
-    from loopyvq.checkpoint import write_atomically
     from loopyvq.evaluation import evaluate
     from loopyvq.evaluation.tables import format_points, format_usage, to_csv, to_json
+    from loopyvq.tensor_file import write_atomically
 
     if arguments.palette or arguments.half or arguments.label_shift is not None:
         raise ConfigError("--palette, --label-shift and --half are for tokenizers of label maps")
@@ -121,10 +121,10 @@ def _evaluate_label_maps(
 ) -> None:
     import json
 
-    from loopyvq.checkpoint import write_atomically
     from loopyvq.data import LabelMapConfig, open_label_maps
     from loopyvq.evaluation import evaluate_label_maps
     from loopyvq.evaluation.tables import format_label_points
+    from loopyvq.tensor_file import write_atomically
 
     if arguments.csv:
         raise ConfigError("--csv is for images: of label maps there is --json")

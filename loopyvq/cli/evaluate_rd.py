@@ -109,11 +109,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
     """Measure curves and report on them."""
-    from loopyvq.checkpoint import write_atomically
     from loopyvq.errors import ConfigError, DataError
     from loopyvq.evaluation.rd_page import render_page
     from loopyvq.evaluation.rd_points import measures_in, points_from_csv
     from loopyvq.evaluation.rd_report import cells_of, compare_systems, plot_curves
+    from loopyvq.tensor_file import write_atomically
 
     if not 0 < arguments.most_bpp < math.inf:
         raise ConfigError(f"--most-bpp must be above 0, got {arguments.most_bpp:g}")
@@ -141,8 +141,8 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 
 def _measured(arguments: argparse.Namespace) -> "list[RdPoint]":
     """Measure, and write the table; where that ends early, what there is goes aside."""
-    from loopyvq.checkpoint import write_atomically
     from loopyvq.evaluation.rd_points import points_to_csv
+    from loopyvq.tensor_file import write_atomically
 
     points: list[RdPoint] = []
     try:

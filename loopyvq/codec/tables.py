@@ -4,16 +4,11 @@ from pathlib import Path
 
 import torch
 
-from loopyvq.checkpoint import (
-    CODING_PREFIX,
-    model_identity,
-    read_tensors,
-    tokenizer_file,
-    write_tensors,
-)
+from loopyvq.checkpoint import CODING_PREFIX, model_identity, tokenizer_file
 from loopyvq.coding import Tables
 from loopyvq.errors import CheckpointError
 from loopyvq.models import Tokenizer
+from loopyvq.tensor_file import read_tensors, write_tensors
 
 __all__ = ["coding_identity", "load_tables", "save_tables"]
 

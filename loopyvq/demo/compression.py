@@ -12,7 +12,6 @@ from jaxtyping import UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from loopyvq.checkpoint import write_atomically
 from loopyvq.codec import Codec
 from loopyvq.data import ImageSet, decode_image, open_image_set
 from loopyvq.demo.compression_result import (
@@ -29,6 +28,7 @@ from loopyvq.evaluation.equal_bytes import fitting_files
 from loopyvq.evaluation.rd_points import measure_point
 from loopyvq.models import Tokenizer
 from loopyvq.pretrained import DEFAULT_MODEL, PRETRAINED
+from loopyvq.tensor_file import write_atomically
 
 __all__ = ["OURS", "run_compression"]
 

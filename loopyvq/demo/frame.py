@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
-from loopyvq.checkpoint import write_atomically
+from loopyvq.tensor_file import write_atomically
 
 __all__ = ["Frame", "fill", "opening", "read_part", "write_page"]
 

@@ -5,7 +5,7 @@ import math
 import time
 from pathlib import Path
 
-from loopyvq.checkpoint import load_tokenizer, read_tensors
+from loopyvq.checkpoint import load_tokenizer
 from loopyvq.config import parse_config
 from loopyvq.data import ImageSet, Subset, open_image_set
 from loopyvq.demo.own_run import DemoImages, remove_run, require_own_run
@@ -20,6 +20,7 @@ from loopyvq.evaluation import (
     points_at_thresholds,
 )
 from loopyvq.models import Tokenizer
+from loopyvq.tensor_file import read_tensors
 from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
 
 __all__ = ["DEMO_CONFIG", "HELD_OUT", "run_demo"]

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from loopyvq.checkpoint import load_tokenizer, save_tokenizer, write_atomically
+from loopyvq.checkpoint import load_tokenizer, save_tokenizer
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.interop.diffusers_config import folder_config, tokenizer_config
 from loopyvq.interop.restricted_pickle import StoredTensor
@@ -21,6 +21,7 @@ from loopyvq.interop.taming import Conversion, refuse_run_folder, remove_other_p
 from loopyvq.interop.taming_state import taming_names, tokenizer_from_state, tokenizer_to_state
 from loopyvq.interop.torch_file import TorchFile
 from loopyvq.models import TamingConfig
+from loopyvq.tensor_file import write_atomically
 
 __all__ = ["from_diffusers", "to_diffusers"]
 

@@ -10,15 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from loopyvq.checkpoint import (
-    load_prior,
-    load_tokenizer,
-    read_tensors,
-    save_prior,
-    save_tokenizer,
-    write_atomically,
-    write_tensors,
-)
+from loopyvq.checkpoint import load_prior, load_tokenizer, save_prior, save_tokenizer
 from loopyvq.errors import CheckpointError, ConfigError
 from loopyvq.interop.restricted_pickle import StoredTensor
 from loopyvq.interop.taming_config import model_section, read_model_section
@@ -26,6 +18,7 @@ from loopyvq.interop.taming_parts import Parts, parts_from_state, parts_to_state
 from loopyvq.interop.torch_file import TorchFile, write_torch_file
 from loopyvq.models import TamingConfig
 from loopyvq.pretrained import pretrained_file
+from loopyvq.tensor_file import read_tensors, write_atomically, write_tensors
 
 __all__ = ["Conversion", "from_taming", "refuse_run_folder", "remove_other_parts", "to_taming"]
 

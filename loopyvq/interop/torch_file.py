@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from loopyvq.checkpoint import write_atomically
 from loopyvq.errors import CheckpointError
 from loopyvq.interop.restricted_pickle import StoredTensor, read_pickle
+from loopyvq.tensor_file import write_atomically
 
 __all__ = ["TorchFile", "write_torch_file"]
 

@@ -8,12 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from loopyvq.checkpoint import (
-    load_tokenizer,
-    save_tokenizer,
-    tokenizer_file,
-    write_atomically,
-)
+from loopyvq.checkpoint import load_tokenizer, save_tokenizer, tokenizer_file
 from loopyvq.data import ImageSet, Subset, open_image_set, split, to_float
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.interop.taming import refuse_run_folder
@@ -21,6 +16,7 @@ from loopyvq.loopify.finetune import finetune_decoder
 from loopyvq.loopify.surgery import with_turns
 from loopyvq.loopify.table import MEAN_LENGTHS, TableRow, measure, thresholds_at
 from loopyvq.models import Tokenizer
+from loopyvq.tensor_file import write_atomically
 from loopyvq.tokens import LARGEST_DEPTH
 
 __all__ = ["Loopified", "LoopifyConfig", "loopify_model"]

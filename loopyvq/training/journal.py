@@ -13,7 +13,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from tqdm import tqdm
 
-from loopyvq.checkpoint import write_atomically
+from loopyvq.tensor_file import write_atomically
 
 __all__ = ["Journal"]
 

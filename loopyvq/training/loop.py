@@ -22,9 +22,9 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import ConfigError, TrainingError
 from loopyvq.ops.seeding import generator_of
+from loopyvq.tensor_file import write_tensors
 from loopyvq.training.batch import named_tensors
 from loopyvq.training.draw_numbers import DrawNumbers, leave_interrupts
 from loopyvq.training.ema import WeightAverage

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 import loopyvq
-from loopyvq.checkpoint import write_atomically
+from loopyvq.tensor_file import write_atomically
 
 __all__ = ["CARD", "TrainedOn", "write_model_card"]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from loopyvq.checkpoint import load_weights, read_tensors, write_tensors
+from loopyvq.checkpoint import load_weights
 from loopyvq.errors import CheckpointError
 from loopyvq.losses.perceptual import LPIPS, TRUNK_SHA256_PREFIX
+from loopyvq.tensor_file import read_tensors, write_tensors
 
 __all__ = ["WEIGHTS_FILE", "convert_lpips", "load_lpips", "packaged_heads"]
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from loopyvq.checkpoint import write_atomically
 from loopyvq.config import config_to_dict
 from loopyvq.errors import CheckpointError, TrainingError
+from loopyvq.tensor_file import write_atomically
 from loopyvq.training.run_config import RunConfig
 
 __all__ = ["read_run", "save_length", "write_run"]

@@ -8,8 +8,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from loopyvq.checkpoint import load_weights, read_tensors, write_tensors
+from loopyvq.checkpoint import load_weights
 from loopyvq.errors import CheckpointError
+from loopyvq.tensor_file import read_tensors, write_tensors
 
 __all__ = ["TrainingState", "load_state", "save_state", "saved_progress"]
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from loopyvq.checkpoint import load_weights, read_tensors
+from loopyvq.checkpoint import load_weights
 from loopyvq.errors import CheckpointError
 from loopyvq.models.discriminator import PatchDiscriminator
+from loopyvq.tensor_file import read_tensors
 
 __all__ = ["load_discriminator"]
 

@@ -13,7 +13,7 @@ from loopyvq.losses.perceptual import LPIPS
 
 @pytest.fixture
 def lpips_weights(tmp_path):
-    from loopyvq.checkpoint import write_tensors
+    from loopyvq.tensor_file import write_tensors
 
     torch.manual_seed(0)
     path = tmp_path / "lpips_vgg16.safetensors"

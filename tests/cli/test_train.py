@@ -4,10 +4,11 @@ import shutil
 import torch
 import yaml
 
-from loopyvq.checkpoint import load_tokenizer, read_tensors
+from loopyvq.checkpoint import load_tokenizer
 from loopyvq.codec.tables import coding_identity, load_tables
 from loopyvq.config import parse_config
 from loopyvq.data import to_pil
+from loopyvq.tensor_file import read_tensors
 from loopyvq.training import TokenizerTrainingConfig
 
 

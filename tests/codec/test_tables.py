@@ -1,16 +1,11 @@
 import numpy as np
 import pytest
 
-from loopyvq.checkpoint import (
-    load_tokenizer,
-    model_identity,
-    read_tensors,
-    save_tokenizer,
-    write_tensors,
-)
+from loopyvq.checkpoint import load_tokenizer, model_identity, save_tokenizer
 from loopyvq.codec import Codec, load_tables, save_tables
 from loopyvq.codec.tables import coding_identity
 from loopyvq.errors import CheckpointError
+from loopyvq.tensor_file import read_tensors, write_tensors
 from tests.codec.conftest import make_image, make_tokenizer
 
 

@@ -6,8 +6,8 @@ import sys
 import pytest
 import torch
 
-from loopyvq.checkpoint import read_tensors
 from loopyvq.config import config_to_dict
+from loopyvq.tensor_file import read_tensors
 from loopyvq.training import RunConfig, loop
 from tests.training.conftest import tiny_training
 

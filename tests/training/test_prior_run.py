@@ -8,16 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from loopyvq.checkpoint import (
-    load_prior,
-    load_tokenizer,
-    load_tokenizer_of,
-    prior_source,
-    read_tensors,
-)
+from loopyvq.checkpoint import load_prior, load_tokenizer, load_tokenizer_of, prior_source
 from loopyvq.config import config_to_dict
 from loopyvq.data.token_draws import is_held_out
 from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
+from loopyvq.tensor_file import read_tensors
 from loopyvq.training import PriorTask, PriorTrainingConfig, train_prior, train_tokenizer
 from loopyvq.training.run_folder import saved_config
 from tests.training.conftest import tiny_training

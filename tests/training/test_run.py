@@ -8,10 +8,11 @@ import sys
 import pytest
 import torch
 
-from loopyvq.checkpoint import load_tokenizer, read_tensors, write_tensors
+from loopyvq.checkpoint import load_tokenizer
 from loopyvq.config import config_to_dict
 from loopyvq.data import open_image_set, split
 from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
+from loopyvq.tensor_file import read_tensors, write_tensors
 from loopyvq.training import TokenizerTask, TokenizerTrainingConfig, loop, run, train_tokenizer
 from loopyvq.training.run_folder import saved_config
 from loopyvq.training.task import Validation

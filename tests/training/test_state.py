@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import CheckpointError
+from loopyvq.tensor_file import write_tensors
 from loopyvq.training.state import TrainingState, load_state, save_state, saved_progress
 
 

@@ -6,9 +6,10 @@ import sys
 import pytest
 import torch
 
-from loopyvq.checkpoint import load_tokenizer, read_tensors, write_tensors
+from loopyvq.checkpoint import load_tokenizer
 from loopyvq.config import config_to_dict
 from loopyvq.errors import CheckpointError, ConfigError
+from loopyvq.tensor_file import read_tensors, write_tensors
 from loopyvq.training import VqganTask, VqganTrainingConfig, loop, train_vqgan
 from loopyvq.training.run_folder import saved_config
 from tests.training.test_vqgan_task import TAMING, make, tiny_gan

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from loopyvq.checkpoint import write_tensors
 from loopyvq.errors import CheckpointError
+from loopyvq.tensor_file import write_tensors
 from loopyvq.training.vqgan_start import load_discriminator
 from tests.training.test_vqgan_task import make
 
