@@ -1,7 +1,5 @@
 """What the demonstration of a prior made, ready to be shown."""
 
-import json
-from pathlib import Path
 from typing import NamedTuple
 
 from jaxtyping import Bool, UInt8
@@ -10,7 +8,7 @@ from torch import Tensor
 from loopyvq.generation import ImagePrior
 from loopyvq.tokens import Tokens
 
-__all__ = ["Completion", "GenerationDemo", "read_history"]
+__all__ = ["Completion", "GenerationDemo"]
 
 
 class Completion(NamedTuple):
@@ -57,15 +55,3 @@ class GenerationDemo(NamedTuple):
     training_s: float
     history: list[dict[str, object]]
     prior_file: str
-
-
-def read_history(path: Path) -> list[dict[str, object]]:
-    """Read the measurements of a training run.
-
-    Args:
-        path: a file ``metrics.jsonl``.
-
-    Returns:
-        One mapping per line.
-    """
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()]

@@ -14,9 +14,15 @@ from loopyvq.checkpoint import load_tokenizer
 from loopyvq.config import parse_config
 from loopyvq.data import ConditionDataConfig, to_float
 from loopyvq.data.token_shards import ShardPlan, open_token_shards
-from loopyvq.demo.drawn import Completion, GenerationDemo, read_history
+from loopyvq.demo.drawn import Completion, GenerationDemo
 from loopyvq.demo.material import Material, gather_material
-from loopyvq.demo.own_run import DemoImages, holds_run, remove_run, require_own_run
+from loopyvq.demo.own_run import (
+    DemoImages,
+    holds_run,
+    read_history,
+    remove_run,
+    require_own_run,
+)
 from loopyvq.errors import ConfigError
 from loopyvq.generation import (
     Film,
@@ -205,7 +211,7 @@ def _draw(
         completions=[_complete(model, image) for image in material.held_out[:_COMPLETIONS]],
         num_training=shards.packed.num_images,
         training_s=elapsed,
-        history=read_history(prior_file.parent / "metrics.jsonl"),
+        history=read_history(prior_file.parent),
         prior_file=str(prior_file),
     )
 

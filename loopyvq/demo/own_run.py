@@ -1,4 +1,4 @@
-"""Runs that a demonstration wrote may be replaced by the next one; all others are kept."""
+"""Runs of demonstrations: what they measured, and which of them the next one may replace."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from loopyvq.data import ImageSet, Subset
 from loopyvq.errors import ConfigError
 
-__all__ = ["DemoImages", "holds_run", "remove_run", "require_own_run"]
+__all__ = ["DemoImages", "holds_run", "read_history", "remove_run", "require_own_run"]
 
 _RUN = ("state.safetensors", "best.safetensors", "last.safetensors", "metrics.jsonl")
 _OTHERS = ("model.safetensors", "prior.safetensors")  # which no run writes
@@ -61,6 +61,19 @@ def remove_run(folder: Path) -> None:
     """
     for name in _RUN:
         (folder / name).unlink(missing_ok=True)
+
+
+def read_history(folder: Path) -> list[dict[str, object]]:
+    """Read what a run measured.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        The lines of its ``metrics.jsonl``, one mapping each.
+    """
+    lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def _data_of(folder: Path) -> str:

@@ -1,6 +1,5 @@
 """Train on some sample photographs, tokenize others, and gather what there is to show."""
 
-import json
 import math
 import time
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from loopyvq.checkpoint import load_tokenizer
 from loopyvq.config import parse_config
 from loopyvq.data import ImageSet, Subset, open_image_set
-from loopyvq.demo.own_run import DemoImages, remove_run, require_own_run
+from loopyvq.demo.own_run import DemoImages, read_history, remove_run, require_own_run
 from loopyvq.demo.result import DemoPhoto, DemoResult
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.evaluation import (
@@ -106,8 +105,6 @@ def _gather(
     elapsed: float,
 ) -> DemoResult:
     """Tokenize the held-out photographs at every operating point."""
-    lines = (model_file.parent / "metrics.jsonl").read_text("utf-8").splitlines()
-    history = [json.loads(line) for line in lines]
     tokenizer = load_tokenizer(model_file)
     points = _points(tokenizer)
     depths = points_at_depths(tokenizer, range(1, tokenizer.quantizer.max_depth + 1))
@@ -124,7 +121,7 @@ def _gather(
         num_parameters=sum(parameter.numel() for parameter in tokenizer.parameters()),
         steps=int(read_tensors(model_file, "tokenizer").header["notes"]["step"]),
         training_s=elapsed,
-        history=history,
+        history=read_history(model_file.parent),
         model_file=str(model_file),
         training_photos=[Path(training.key(index)).stem for index in range(len(training))],
         seed=config.run.seed,

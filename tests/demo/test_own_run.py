@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from loopyvq.demo.own_run import DemoImages, remove_run, require_own_run
+from loopyvq.demo.own_run import DemoImages, read_history, remove_run, require_own_run
 from loopyvq.errors import ConfigError
 
 
@@ -47,3 +47,8 @@ def test_a_model_beside_a_run_of_a_demo_is_refused(tmp_path, name):
     (tmp_path / "demo" / name).write_bytes(b"x")
     with pytest.raises(ConfigError, match="that no demo wrote"):
         require_own_run(tmp_path / "demo")
+
+
+def test_the_measurements_of_a_run(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.5}\n{"step": 2}\n')
+    assert read_history(tmp_path) == [{"step": 1, "loss": 2.5}, {"step": 2}]
