@@ -19,6 +19,7 @@ from loopyvq.data import (
 from loopyvq.data.fingerprint import fingerprint_of
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.training.loop import train
+from loopyvq.training.optim import OptimConfig
 from loopyvq.training.run_folder import claim_folder
 from loopyvq.training.segmentation_config import SegmentationTrainingConfig
 from loopyvq.training.segmentation_task import SegmentationTask
@@ -66,7 +67,7 @@ def train_tokenizer(
     tokenizer = start_tokenizer(config.tokenizer, _start(config, resume))
     task = TokenizerTask(config, tokenizer, held_out)
     train(task, draws, run, config.optim, folder, resume=resume, quiet=quiet)
-    return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
+    return _result(folder, config)
 
 
 def train_vqgan(
@@ -108,13 +109,9 @@ def train_vqgan(
     weights = _anchored(config.perceptual.weights)
     config = replace(config, perceptual=replace(config.perceptual, weights=weights))
     claim_folder(folder, config, data, resume, fingerprint_of(draws.image_set))
-    optim, task.adversary_optim = config.optim, config.discriminator_optim
-    if config.rate_per_image > 0:
-        rate = config.rate_per_image * run.batch_size
-        optim = replace(optim, learning_rate=rate)
-        task.adversary_optim = replace(task.adversary_optim, learning_rate=rate)
-    train(task, draws, run, optim, folder, resume=resume, quiet=quiet)
-    return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
+    task.adversary_optim = _scaled(config.discriminator_optim, config)
+    train(task, draws, run, _scaled(config.optim, config), folder, resume=resume, quiet=quiet)
+    return _result(folder, config)
 
 
 def train_segmentation(
@@ -157,11 +154,21 @@ def train_segmentation(
     torch.manual_seed(run.seed)
     tokenizer = start_tokenizer(config.networks, _start(config, resume))
     task = SegmentationTask(config, tokenizer, held_out)
-    optim = config.optim
-    if config.rate_per_image > 0:
-        optim = replace(optim, learning_rate=config.rate_per_image * run.batch_size)
-    train(task, draws, run, optim, folder, resume=resume, quiet=quiet)
+    train(task, draws, run, _scaled(config.optim, config), folder, resume=resume, quiet=quiet)
+    return _result(folder, config)
+
+
+def _result(folder: Path, config: TokenizerTrainingConfig) -> Path:
     return folder / ("best.safetensors" if config.num_validation else "last.safetensors")
+
+
+def _scaled(
+    optim: OptimConfig, config: VqganTrainingConfig | SegmentationTrainingConfig
+) -> OptimConfig:
+    """Let the learning rate follow from the batch size, if that is asked for."""
+    if config.rate_per_image == 0:
+        return optim
+    return replace(optim, learning_rate=config.rate_per_image * config.run.batch_size)
 
 
 def _start(config: TokenizerTrainingConfig, resume: bool) -> str:
@@ -176,13 +183,10 @@ def _images(
     images, run = data, config.run
     if config.content == "depth" and channels != 1:
         raise ConfigError(f"depth maps have one channel, but image_channels is {channels}")
-    if not isinstance(images, ImageSet):
-        is_depth = config.content == "depth"
-        images = (
-            open_depth_maps(images, strict=strict)
-            if is_depth
-            else open_image_set(images, channels=channels, strict=strict)
-        )
+    if isinstance(images, str | Path) and config.content == "depth":
+        images = open_depth_maps(images, strict=strict)
+    elif isinstance(images, str | Path):
+        images = open_image_set(images, channels=channels, strict=strict)
     training, held_out = _divide(config, images)
     draws = TrainingDraws(training, config.crop, run.seed, num_draws=run.steps * run.batch_size)
     return draws, held_out
