@@ -124,16 +124,8 @@ class LoopConfig:
                 "a first turn with codes of its own needs transform = residual and "
                 "codebook_update = frozen"
             )
-        if self.transform == "pull" and self.first_dummy > 0:
-            raise ConfigError("a pull ends with its one code: first_dummy must be 0")
-        if self.transform == "pull" and self.stop != "threshold":
-            raise ConfigError("a pull can only stop at a threshold: its error shrinks by a formula")
-        if self.transform == "pull" and self.min_length > 1:
-            raise ConfigError(
-                f"a pull has one code: min_length is 1 at most, got {self.min_length}"
-            )
-        if self.transform == "pull" and self.beam_size > 1:
-            raise ConfigError("a pull has one code: beam_size must be 1")
+        if self.transform == "pull":
+            self._check_pull()
         if self.priced_codes and self.stop != "rate_distortion":
             raise ConfigError("priced_codes needs stop = rate_distortion: a threshold has no price")
         require_numbers(self, "0 or more", "threshold", "token_price", "revive_below")
@@ -142,6 +134,19 @@ class LoopConfig:
         )
         require_numbers(self, "within (0, 1]", "gain_ratio", "step_size")
         require_numbers(self, "within [0, 1)", "min_gain", "ema_decay")
+
+    def _check_pull(self) -> None:
+        """Refuse what a pull cannot do."""
+        if self.first_dummy > 0:
+            raise ConfigError("a pull ends with its one code: first_dummy must be 0")
+        if self.stop != "threshold":
+            raise ConfigError("a pull can only stop at a threshold: its error shrinks by a formula")
+        if self.min_length > 1:
+            raise ConfigError(
+                f"a pull has one code: min_length is 1 at most, got {self.min_length}"
+            )
+        if self.beam_size > 1:
+            raise ConfigError("a pull has one code: beam_size must be 1")
 
 
 def _require(holds: bool, name: str, what: str, value: object) -> None:
