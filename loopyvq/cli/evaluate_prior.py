@@ -106,8 +106,6 @@ def _open(
     arguments: argparse.Namespace, options: Sequence[str], device: "torch.device"
 ) -> "tuple[Any, ImageTokens, ConditionedImages, Path]":
     """Open the prior, the images as it knows them, and what makes tokens of them."""
-    import torch
-
     from loopyvq.checkpoint import (
         load_prior,
         load_tokenizer_of,
@@ -116,9 +114,6 @@ def _open(
         tokenizer_file,
     )
     from loopyvq.codec import load_tables
-    from loopyvq.data import Subset, open_conditioned_set
-    from loopyvq.data.conditioned import ConditionedImages
-    from loopyvq.data.token_draws import is_held_out
     from loopyvq.errors import ConfigError
     from loopyvq.pretokenize import ImageTokens, Known, StopRule
 
@@ -129,10 +124,30 @@ def _open(
             f"priors that loopyvq trained"
         )
     config = _known(arguments, options, source)
-    told = config.data
     tokenizer = load_tokenizer_of(arguments.prior, arguments.tokenizer)
     tokenizer.quantizer.min_length = source.min_length
-    channels = tokenizer.config.image_channels
+    images = _images(arguments, config, source, tokenizer.config.image_channels)
+    stop = StopRule.of(source)
+    known = Known.load(config, tokenizer)
+    known.require_as_trained(source)
+    hint = source.tokenizer_file(prior_file(arguments.prior).parent)
+    file = tokenizer_file(arguments.tokenizer or hint)
+    prior = load_prior(arguments.prior, device)
+    prices = prior if stop.rule == "prior" else load_tables(file)
+    return prior, ImageTokens(tokenizer, stop, known, prices), images, file
+
+
+def _images(
+    arguments: argparse.Namespace, config: "KnownConfig", source: "TokenSource", channels: int
+) -> "ConditionedImages":
+    """Open the images that are asked for, with the conditions that the prior knows."""
+    import torch
+
+    from loopyvq.data import ConditionedImages, Subset, open_conditioned_set
+    from loopyvq.data.token_draws import is_held_out
+    from loopyvq.errors import ConfigError
+
+    told = config.data
     images = open_conditioned_set(arguments.data, told, channels=channels, strict=arguments.strict)
     if told.kind == "class" and images.class_names != source.class_names:
         raise ConfigError(
@@ -147,20 +162,7 @@ def _open(
             f"--held-out {arguments.held_out:g} leaves none of {len(images)} images: it is the "
             f"validation_share of the training"
         )
-    images = Subset(images, numbers[: arguments.limit])
-    stop = StopRule.of(source)
-    known = Known.load(config, tokenizer)
-    known.require_as_trained(source)
-    hint = source.tokenizer_file(prior_file(arguments.prior).parent)
-    file = tokenizer_file(arguments.tokenizer or hint)
-    prior = load_prior(arguments.prior, device)
-    prices = prior if stop.rule == "prior" else load_tables(file)
-    return (
-        prior,
-        ImageTokens(tokenizer, stop, known, prices),
-        ConditionedImages(images, source.height, told),
-        file,
-    )
+    return ConditionedImages(Subset(images, numbers[: arguments.limit]), source.height, told)
 
 
 def _known(

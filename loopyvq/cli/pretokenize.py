@@ -51,6 +51,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", required=True, metavar="IMAGES", help="images, as for `loopyvq train`"
     )
     parser.add_argument("--out", default="shards", metavar="DIR", help="default: %(default)s")
+    _add_stops(parser)
+    _add_views(parser)
+    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
+    parser.add_argument(
+        "--images-per-shard",
+        type=int,
+        default=4096,
+        metavar="N",
+        help="what a kill costs at most (default: 4096)",
+    )
+    parser.add_argument(
+        "--batch-size", type=int, default=64, metavar="N", help="views at once (default: 64)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random crops")
+    add_device(parser)
+    add_strict(parser)
+
+
+def _add_stops(parser: argparse.ArgumentParser) -> None:
+    """Let the command choose when a site has enough tokens, and which."""
     wish = parser.add_mutually_exclusive_group()
     wish.add_argument(
         "--threshold", type=float, metavar="T", help="stop distance (default: the model's own)"
@@ -105,6 +125,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --in-context or --priced-by: look N times at each image as the decoder paints "
         "it, and choose its tokens anew (default: %(default)s)",
     )
+
+
+def _add_views(parser: argparse.ArgumentParser) -> None:
+    """Let the command choose what is cut of the images, and what is told of it."""
     parser.add_argument(
         "--size", type=int, metavar="N", help="pixels along each side (default: the images' own)"
     )
@@ -121,20 +145,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--condition-cells", type=int, default=1, metavar="N", help="labels along a site's side"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="only the first N images")
-    parser.add_argument(
-        "--images-per-shard",
-        type=int,
-        default=4096,
-        metavar="N",
-        help="what a kill costs at most (default: 4096)",
-    )
-    parser.add_argument(
-        "--batch-size", type=int, default=64, metavar="N", help="views at once (default: 64)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="of the random crops")
-    add_device(parser)
-    add_strict(parser)
 
 
 def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
