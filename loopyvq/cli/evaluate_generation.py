@@ -145,7 +145,7 @@ def _divide(
     import torch
 
     from loopyvq.errors import DataError
-    from loopyvq.evaluation.classifier_training import LoadedImages, load_images
+    from loopyvq.evaluation.classifier_training import load_images
 
     everything = load_images(images, size, arguments.limit)
     count = min(arguments.count, len(everything.pixels) // 2)
@@ -153,11 +153,8 @@ def _divide(
         raise DataError(f"{arguments.data} holds too few images to compare with: at least 8")
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(everything.pixels), generator=generator)
-    real, others = (
-        LoadedImages(*(item[index] for item in everything))
-        for index in (order[:count], order[count : 2 * count])
-    )
-    return real, others, everything
+    real, others = order[:count], order[count : 2 * count]
+    return everything.select(real), everything.select(others), everything
 
 
 def _classifier(
@@ -167,12 +164,7 @@ def _classifier(
     import torch
 
     from loopyvq.evaluation.classifier import ClassifierConfig, load_classifier, save_classifier
-    from loopyvq.evaluation.classifier_training import (
-        LoadedImages,
-        share_right,
-        train_classifier,
-        with_classes,
-    )
+    from loopyvq.evaluation.classifier_training import share_right, train_classifier, with_classes
 
     if arguments.features:
         return load_classifier(arguments.features)
@@ -181,10 +173,7 @@ def _classifier(
     training = with_classes(training)
     order = torch.randperm(len(training.labels), generator=torch.Generator().manual_seed(1))
     held_out = int(len(order) * _HELD_OUT) + 1
-    kept, shown = (
-        LoadedImages(*(item[index] for item in training))
-        for index in (order[held_out:], order[:held_out])
-    )
+    kept, shown = training.select(order[held_out:]), training.select(order[:held_out])
     classifier = train_classifier(kept, config, steps=arguments.classifier_steps)
     right = share_right(classifier, shown)
     save_classifier(out / "classifier.safetensors", classifier, share_right=right)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Int, Shaped, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,6 +29,10 @@ class LoadedImages(NamedTuple):
 
     pixels: UInt8[Tensor, "n c H W"]
     labels: Int[Tensor, " n"]
+
+    def select(self, rows: Shaped[Tensor, " m"]) -> "LoadedImages":
+        """Take some of the images, by their numbers or by whether each is taken."""
+        return LoadedImages(self.pixels[rows], self.labels[rows])
 
 
 def load_images(
@@ -78,7 +82,7 @@ def with_classes(loaded: LoadedImages) -> LoadedImages:
     Returns:
         The others, in their order.
     """
-    return LoadedImages(*(item[loaded.labels >= 0] for item in loaded))
+    return loaded.select(loaded.labels >= 0)
 
 
 def train_classifier(
