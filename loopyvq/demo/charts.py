@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from loopyvq.demo.markup import mark, number
+from loopyvq.demo.own_run import measurements
 from loopyvq.demo.panels import length_colours
 from loopyvq.demo.result import DemoResult
 from loopyvq.evaluation import PointResult
@@ -164,12 +165,7 @@ def training_charts(history: Sequence[dict[str, object]]) -> str:
     """
     charts = []
     for key, name in (("psnr_db", "PSNR of the batch, dB"), ("mean_length", "tokens per site")):
-        points = [
-            (float(step), float(value))
-            for step, value in ((line.get("step"), line.get(key)) for line in history)
-            if isinstance(step, int | float) and isinstance(value, int | float)
-            if math.isfinite(value)
-        ]
+        points = measurements(history, key)
         if not points:
             continue
         average = smooth([value for _, value in points], len(points) // 12)

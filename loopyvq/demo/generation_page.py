@@ -13,6 +13,7 @@ from loopyvq import __version__
 from loopyvq.demo.drawn import Completion, GenerationDemo
 from loopyvq.demo.frame import Frame, fill, opening, write_page
 from loopyvq.demo.markup import duration, number
+from loopyvq.demo.own_run import measurements
 from loopyvq.demo.panels import image_tag, legend
 from loopyvq.demo.parts import commands, facts
 from loopyvq.figures import Series, line_chart
@@ -147,11 +148,7 @@ def _training(history: list[dict[str, object]]) -> str:
     """Draw nats per site of batches and of held-out images."""
     series = []
     for key, dots in (("nats_per_site", "none"), ("validation_nats_per_site", "square")):
-        points = [
-            (float(step), float(value))
-            for step, value in ((line.get("step"), line.get(key)) for line in history)
-            if isinstance(step, int | float) and isinstance(value, int | float)
-        ]
+        points = measurements(history, key)
         if points:
             name = "held-out images" if key.startswith("validation") else "batches"
             series.append(Series(name, points, [], dots))
@@ -185,8 +182,5 @@ def _footer(result: GenerationDemo) -> str:
 
 def _last(history: list[dict[str, object]], *names: str) -> float | None:
     """Find the last measurement of the first name that has any."""
-    for name in names:
-        values = [line[name] for line in history if isinstance(line.get(name), int | float)]
-        if values:
-            return float(str(values[-1]))
-    return None
+    courses = (measurements(history, name) for name in names)
+    return next((course[-1][1] for course in courses if course), None)

@@ -1,12 +1,21 @@
 """Runs of demonstrations: what they measured, and which of them the next one may replace."""
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from loopyvq.data import ImageSet, Subset
 from loopyvq.errors import ConfigError
 
-__all__ = ["DemoImages", "holds_run", "read_history", "remove_run", "require_own_run"]
+__all__ = [
+    "DemoImages",
+    "holds_run",
+    "measurements",
+    "read_history",
+    "remove_run",
+    "require_own_run",
+]
 
 _RUN = ("state.safetensors", "best.safetensors", "last.safetensors", "metrics.jsonl")
 _OTHERS = ("model.safetensors", "prior.safetensors")  # which no run writes
@@ -74,6 +83,24 @@ def read_history(folder: Path) -> list[dict[str, object]]:
     """
     lines = (folder / "metrics.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines]
+
+
+def measurements(history: Sequence[dict[str, object]], name: str) -> list[tuple[float, float]]:
+    """Give the course of one measurement of a run.
+
+    Args:
+        history: as `read_history` gives it.
+        name: of the measurement.
+
+    Returns:
+        Steps and finite values; what is missing or not finite is left out.
+    """
+    return [
+        (float(step), float(value))
+        for step, value in ((line.get("step"), line.get(name)) for line in history)
+        if isinstance(step, int | float) and isinstance(value, int | float)
+        if math.isfinite(value)
+    ]
 
 
 def _data_of(folder: Path) -> str:

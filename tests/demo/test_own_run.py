@@ -2,7 +2,13 @@ import json
 
 import pytest
 
-from loopyvq.demo.own_run import DemoImages, read_history, remove_run, require_own_run
+from loopyvq.demo.own_run import (
+    DemoImages,
+    measurements,
+    read_history,
+    remove_run,
+    require_own_run,
+)
 from loopyvq.errors import ConfigError
 
 
@@ -52,3 +58,8 @@ def test_a_model_beside_a_run_of_a_demo_is_refused(tmp_path, name):
 def test_the_measurements_of_a_run(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.5}\n{"step": 2}\n')
     assert read_history(tmp_path) == [{"step": 1, "loss": 2.5}, {"step": 2}]
+
+
+def test_a_course_leaves_out_what_is_missing_or_not_finite():
+    history = [{"step": 1, "a": 2.5}, {"step": 2}, {"step": 3, "a": float("nan")}, {"a": 1.0}]
+    assert measurements([*history, {"step": 4, "a": 1}], "a") == [(1.0, 2.5), (4.0, 1.0)]
