@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from loopyvq.errors import ConfigError
 from loopyvq.evaluation import (
@@ -11,14 +10,6 @@ from loopyvq.evaluation import (
     points_at_thresholds,
 )
 from loopyvq.models import Tokenizer
-
-
-@pytest.fixture
-def tokenizer(tiny_config):
-    torch.manual_seed(0)
-    model = Tokenizer(tiny_config)
-    model(torch.rand(2, 3, 64, 64) * 2 - 1)
-    return model.eval()
 
 
 def test_each_kind_of_point(tokenizer):

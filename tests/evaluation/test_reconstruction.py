@@ -6,7 +6,6 @@ import torch
 from loopyvq.errors import DataError
 from loopyvq.evaluation import OperatingPoint, evaluate, evaluate_image
 from loopyvq.metrics.distortion import measure_distortion
-from loopyvq.models import Tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -17,14 +16,6 @@ def images():
         (f"{index}.png", torch.randint(0, 256, (3, *size), generator=generator, dtype=torch.uint8))
         for index, size in enumerate(sizes)
     ]
-
-
-@pytest.fixture
-def tokenizer(tiny_config):
-    torch.manual_seed(0)
-    model = Tokenizer(tiny_config)
-    model(torch.rand(2, 3, 64, 64) * 2 - 1)
-    return model.eval()
 
 
 POINTS = [OperatingPoint(0.5, 4), OperatingPoint(0.1, 4), OperatingPoint(0.0, 2)]

@@ -1,4 +1,6 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,6 +40,11 @@ TINY = {
 def tiny_training(*words: str) -> TokenizerTrainingConfig:
     """A training that takes a second, with options of the config on top."""
     return parse_config(TokenizerTrainingConfig, TINY, words)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    """What a run has measured."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,7 @@
-import json
-
 import torch
 
 from loopyvq.training.journal import Journal
-
-
-def read(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+from tests.training.conftest import lines
 
 
 def test_lines_beyond_the_resumed_step_are_forgotten(tmp_path):
@@ -17,7 +12,7 @@ def test_lines_beyond_the_resumed_step_are_forgotten(tmp_path):
         file.write('{"step": 1, "los')  # what a kill leaves behind
     with Journal(tmp_path, 4, 10, quiet=True, tensorboard=False) as journal:
         journal.write(6, {"loss": 9.0}, {})
-    assert read(tmp_path) == [
+    assert lines(tmp_path) == [
         {"step": 2, "loss": 0.2},
         {"step": 4, "loss": 0.4},
         {"step": 6, "loss": 9.0},
@@ -51,5 +46,5 @@ def test_damaged_lines_are_forgotten_and_others_keep_nothing(tmp_path):
     assert "garbage" in (tmp_path / "metrics.jsonl").read_text()
     with Journal(tmp_path, 4, 10, quiet=True, tensorboard=False):
         pass
-    assert read(tmp_path) == [{"step": 1}]
+    assert lines(tmp_path) == [{"step": 1}]
     assert not (tmp_path / "tensorboard").exists()

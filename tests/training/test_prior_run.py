@@ -15,7 +15,7 @@ from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingErro
 from loopyvq.tensor_file import read_tensors
 from loopyvq.training import PriorTask, PriorTrainingConfig, train_prior, train_tokenizer
 from loopyvq.training.run_folder import saved_config
-from tests.training.conftest import tiny_training
+from tests.training.conftest import lines, tiny_training
 from tests.training.prior_tokens import SOURCE, tiny_prior_training, write_patterned_shards
 
 
@@ -26,10 +26,6 @@ class Killed(BaseException):
 @pytest.fixture
 def shards(tmp_path):
     return write_patterned_shards(tmp_path / "shards")
-
-
-def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def without_times(folder):
