@@ -18,6 +18,7 @@ from loopyvq.codec.tiles import latents_in_tiles
 from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.coding import CodedTokens, Tables, fit_tables
 from loopyvq.coding.fit import NARROW
+from loopyvq.data.transforms import middle_of
 from loopyvq.errors import DataError
 from loopyvq.models import Tokenizer
 from loopyvq.quantize import LoopQuantizer
@@ -99,8 +100,7 @@ def fit_tables_to_images(
 def _sample(
     tokenizer: Tokenizer, image: UInt8[Tensor, "c H W"], generator: np.random.Generator
 ) -> Aim:
-    top, left = (max(0, (side - _MOST_PIXELS) // 2) for side in image.shape[1:])
-    middle = image[:, top : top + _MOST_PIXELS, left : left + _MOST_PIXELS]
+    middle = middle_of(image, _MOST_PIXELS)
     tune = tuple(TUNES)[generator.integers(len(TUNES))]
     importance = site_importance(middle, tokenizer.config.downsampling, tune)
     return Aim(latents_in_tiles(tokenizer, middle), importance=importance)

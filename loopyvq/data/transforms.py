@@ -18,6 +18,7 @@ __all__ = [
     "cut",
     "cut_labels",
     "draw_place",
+    "middle_of",
     "random_crop",
     "resize",
 ]
@@ -111,6 +112,20 @@ def centre_place(height: int, width: int) -> CropPlace:
     """
     side = min(height, width)
     return CropPlace((height - side) // 2, (width - side) // 2, side)
+
+
+def middle_of(image: UInt8[Tensor, "c H W"], most: int) -> UInt8[Tensor, "c H2 W2"]:
+    """Cut the middle of an image that is large.
+
+    Args:
+        image: the pixels.
+        most: largest side of what is left, in pixels.
+
+    Returns:
+        A view of the image; all of it where no side is larger.
+    """
+    top, left = (max(0, (side - most) // 2) for side in image.shape[1:])
+    return image[:, top : top + most, left : left + most]
 
 
 def cut(image: UInt8[Tensor, "c H W"], place: CropPlace, size: int) -> UInt8[Tensor, "c S S"]:

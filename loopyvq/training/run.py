@@ -17,6 +17,7 @@ from loopyvq.data import (
     split,
 )
 from loopyvq.data.fingerprint import fingerprint_of
+from loopyvq.data.transforms import middle_of
 from loopyvq.errors import ConfigError, DataError
 from loopyvq.training.loop import train
 from loopyvq.training.optim import OptimConfig
@@ -195,18 +196,13 @@ def _images(
 def _divide(config: TokenizerTrainingConfig, images: ImageSet) -> tuple[ImageSet, list[Tensor]]:
     """Divide a set into what is trained on and what is held out, of large images the middle."""
     training, validation = split(images, config.num_validation, config.run.seed)
-    held_out = [_middle(image) for _, image in validation.images()]
+    # A validation paints them whole.
+    held_out = [middle_of(image, _LARGEST_SIDE).clone() for _, image in validation.images()]
     if config.num_validation and not held_out:
         raise DataError(
             f"none of the {config.num_validation} images held out for validation can be read"
         )
     return cached(training, config.run.cache_mb << 20), held_out
-
-
-def _middle(image: Tensor) -> Tensor:
-    """Cut the middle of an image that is large: a validation paints it whole."""
-    top, left = (max(0, (side - _LARGEST_SIDE) // 2) for side in image.shape[1:])
-    return image[:, top : top + _LARGEST_SIDE, left : left + _LARGEST_SIDE].clone()
 
 
 def _anchored(path: str) -> str:

@@ -5,7 +5,7 @@ import torch
 
 from loopyvq.config import parse_config
 from loopyvq.data import CropConfig, random_crop
-from loopyvq.data.transforms import CropPlace, centre_place, cut, cut_labels, draw_place
+from loopyvq.data.transforms import CropPlace, centre_place, cut, cut_labels, draw_place, middle_of
 from loopyvq.errors import ConfigError
 
 
@@ -138,3 +138,11 @@ def test_a_mirrored_place_mirrors():
 def test_the_centre_is_the_largest_square_in_the_middle():
     assert centre_place(5, 9) == (0, 2, 5, False)
     assert centre_place(9, 4) == (2, 0, 4, False)
+
+
+def test_large_images_are_cut_to_their_middle():
+    image = (torch.arange(1100) % 251).to(torch.uint8).expand(3, 40, 1100)
+    middle = middle_of(image, 1024)
+    assert middle.shape == (3, 40, 1024)
+    assert torch.equal(middle, image[:, :, 38:1062])
+    assert torch.equal(middle_of(image[:, :, :900], 1024), image[:, :, :900])

@@ -13,10 +13,10 @@ from loopyvq.config import config_to_dict
 from loopyvq.data import open_image_set, split
 from loopyvq.errors import CheckpointError, ConfigError, DataError, TrainingError
 from loopyvq.tensor_file import read_tensors, write_tensors
-from loopyvq.training import TokenizerTask, TokenizerTrainingConfig, loop, run, train_tokenizer
+from loopyvq.training import TokenizerTask, TokenizerTrainingConfig, loop, train_tokenizer
 from loopyvq.training.run_folder import saved_config
 from loopyvq.training.task import Validation
-from tests.training.conftest import tiny_training
+from tests.training.conftest import lines, tiny_training
 
 # Dies like a machine that loses power, two steps after the last saved state.
 KILLED = """
@@ -38,10 +38,6 @@ def die(self):
 TokenizerTask.after_step = die
 train_tokenizer(parse_config(TokenizerTrainingConfig, config), data, folder, quiet=True)
 """
-
-
-def lines(folder):
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def without_times(folder):
@@ -329,11 +325,3 @@ def test_none_of_the_held_out_images_can_be_read(photos, tmp_path):
         (images / held_out.key(number)).write_text("no image")
     with pytest.raises(DataError, match="none of the 2 images held out"):
         train_tokenizer(tiny_training(), images, tmp_path / "run", quiet=True)
-
-
-def test_large_held_out_images_are_cut_to_their_middle():
-    image = (torch.arange(1100) % 251).to(torch.uint8).expand(3, 40, 1100)
-    middle = run._middle(image)
-    assert middle.shape == (3, 40, 1024)
-    assert torch.equal(middle, image[:, :, 38:1062])
-    assert torch.equal(run._middle(image[:, :, :900]), image[:, :, :900])
