@@ -1,5 +1,3 @@
-import time
-
 import pytest
 import torch
 
@@ -95,16 +93,6 @@ def test_deterministic_and_the_image_stays_untouched():
     crops[0].fill_(7)
     random_crop(image, CropConfig(min_scale=1.0, flip=False), seeded()).fill_(7)
     assert torch.equal(image, before)
-
-
-def test_a_crop_takes_about_a_millisecond():
-    image, generator = ramp(), seeded()
-    elapsed_s = []
-    for _ in range(30):
-        start = time.perf_counter()
-        random_crop(image, CropConfig(), generator)
-        elapsed_s.append(time.perf_counter() - start)
-    assert min(elapsed_s) < 2e-3  # the shape checks of the tests cost a part of it
 
 
 def test_labels_are_cut_where_images_are():
