@@ -82,6 +82,17 @@ def _bits_of_block(build: Any, start: Any, limits: Any, value_at: Any) -> Any:
     return bits
 
 
+def _priced(build: Any, scores: Any, prices: Any, weight: Any) -> Any:
+    """Give what emits ``scores + weight * prices`` of the values at an offset."""
+    weights = _splat(build, weight)
+
+    def priced(offset: Any) -> Any:
+        price = _load(build, prices, offset)
+        return _add_product(build, _load(build, scores, offset), weights, price)
+
+    return priced
+
+
 @intrinsic
 @no_type_check
 def least(typing, scores, blocks):
@@ -123,14 +134,8 @@ def blend_least(typing, scores, prices, weight, blocks):
     """Give the least of ``scores + weight * prices``; write nothing."""
 
     def emit(context, build, signature, arguments):
-        scores, prices, weight, blocks = arguments
-        weights = _splat(build, weight)
-
-        def priced(offset):
-            price = _load(build, prices, offset)
-            return _add_product(build, _load(build, scores, offset), weights, price)
-
-        return _fold_blocks(build, blocks, priced)
+        *priced, blocks = arguments
+        return _fold_blocks(build, blocks, _priced(build, *priced))
 
     return types.float32(types.intp, types.intp, types.float32, types.intp), emit
 
@@ -141,14 +146,9 @@ def hits(typing, scores, prices, weight, limit):
     """Tell which of one block's ``scores + weight * prices`` are at most a limit, as bits."""
 
     def emit(context, build, signature, arguments):
-        scores, prices, weight, limit = arguments
-        weights = _splat(build, weight)
-
-        def priced(offset):
-            price = _load(build, prices, offset)
-            return _add_product(build, _load(build, scores, offset), weights, price)
-
-        return _bits_of_block(build, _WORD(0), _splat(build, limit), priced)
+        *priced, limit = arguments
+        value_at = _priced(build, *priced)
+        return _bits_of_block(build, _WORD(0), _splat(build, limit), value_at)
 
     return types.uint64(types.intp, types.intp, types.float32, types.float32), emit
 
