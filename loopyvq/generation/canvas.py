@@ -26,17 +26,11 @@ class Canvas:
         self._sites = (request.batch, *request.grid)
         self.done = torch.zeros(self._sites, dtype=torch.bool)
         self._tokens: Tokens | None = None
-        if request.known is None or request.mask is None:
-            if request.known is not None or request.mask is not None:
-                raise ValueError("known tokens and a mask that says which to keep go together")
+        given = request.kept()
+        if given is None:
             return
-        for shape in (request.known.lengths.shape, request.mask.shape):
-            if shape != self._sites:
-                raise ValueError(
-                    f"known tokens and mask must have sites {self._sites}, got {tuple(shape)}"
-                )
-        codes, lengths = (item.cpu() for item in request.known)
-        self.done = request.mask.cpu().clone()
+        (codes, lengths), mask = given[0].to("cpu"), given[1]
+        self.done = mask.cpu().clone()
         kept = torch.where(self.done.unsqueeze(3), codes, PAD)
         self._tokens = Tokens(kept, torch.where(self.done, lengths, 0))
 

@@ -76,6 +76,27 @@ class Request(NamedTuple):
             painted=None if self.painted is None else self.painted[rows],
         )
 
+    def kept(self) -> tuple[Tokens, Bool[Tensor, "b h w"]] | None:
+        """Give the known tokens and which of them to keep, if there are any.
+
+        Returns:
+            Both, as they were given.
+
+        Raises:
+            ValueError: only one of them is there, or their sites are not those of the grid.
+        """
+        if self.known is None and self.mask is None:
+            return None
+        if self.known is None or self.mask is None:
+            raise ValueError("known tokens and a mask that says which to keep go together")
+        sites = (self.batch, *self.grid)
+        if self.known.lengths.shape != sites or self.mask.shape != sites:
+            raise ValueError(
+                f"known tokens and mask must have sites {sites}, got "
+                f"{tuple(self.known.lengths.shape)} and {tuple(self.mask.shape)}"
+            )
+        return self.known, self.mask
+
     def canvas(self, max_depth: int, device: torch.device) -> tuple[Tokens, Tensor]:
         """Give tokens to write into, and which of them are there already.
 
@@ -93,26 +114,19 @@ class Request(NamedTuple):
         sites = (self.batch, *self.grid)
         if min(sites) < 1:
             raise ValueError(f"batch and grid must be at least 1, got {sites}")
-        given = self.condition.batch if self.condition is not None else None
-        if given not in (None, self.batch):
-            raise ValueError(f"the condition is of {given} images, expected {self.batch}")
+        told = self.condition.batch if self.condition is not None else None
+        if told not in (None, self.batch):
+            raise ValueError(f"the condition is of {told} images, expected {self.batch}")
         codes = torch.full((*sites, max_depth), PAD, device=device)
         lengths = torch.zeros(sites, dtype=torch.int64, device=device)
-        if self.known is None and self.mask is None:
+        given = self.kept()
+        if given is None:
             return Tokens(codes, lengths), torch.zeros(sites, dtype=torch.bool, device=device)
-        if self.known is None or self.mask is None:
-            raise ValueError("known tokens and a mask that says which to keep go together")
-        if self.known.lengths.shape != sites or self.mask.shape != sites:
+        kept, mask = given[0].to(device), given[1].to(device)
+        if kept.max_depth != max_depth:
             raise ValueError(
-                f"known tokens and mask must have sites {sites}, got "
-                f"{tuple(self.known.lengths.shape)} and {tuple(self.mask.shape)}"
+                f"known tokens have depth {kept.max_depth}, this prior has {max_depth}"
             )
-        if self.known.max_depth != max_depth:
-            raise ValueError(
-                f"known tokens have depth {self.known.max_depth}, this prior has {max_depth}"
-            )
-        mask = self.mask.to(device)
-        kept = self.known.to(device)
         codes = torch.where(mask.unsqueeze(3), kept.codes, codes)
         return Tokens(codes, torch.where(mask, kept.lengths, lengths)), mask
 
