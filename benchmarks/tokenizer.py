@@ -16,7 +16,7 @@ from loopyvq.checkpoint import load_tokenizer
 from loopyvq.config import parse_config, read_yaml
 from loopyvq.data import open_image_set
 from loopyvq.evaluation import Evaluation, default_points, evaluate, points_at_depths
-from loopyvq.evaluation.rate_distortion import psnr_at_rate
+from loopyvq.evaluation.rd_curves import value_at
 from loopyvq.evaluation.tables import format_points, format_usage, to_json
 from loopyvq.tensor_file import write_atomically
 from loopyvq.training import TokenizerTrainingConfig, train_tokenizer
@@ -93,11 +93,12 @@ def compare(results: dict[str, Evaluation]) -> None:
         return
     print("\n## At equal estimated bits\n")
     print("| scheme | bits/pixel | PSNR dB | fixed depth | gain dB |\n|---|---:|---:|---:|---:|")
+    curve = [(point.rate_bpp, point.psnr_db) for point in results["fixed depth"].points]
     for name, result in results.items():
         if name == "fixed depth":
             continue
         for point in result.points:
-            other = psnr_at_rate(results["fixed depth"].points, point.rate_bpp)
+            other = value_at(curve, point.rate_bpp)
             shown, gain = "outside", ""
             if other is not None:
                 shown, gain = f"{other:.2f}", f"{point.psnr_db - other:+.2f}"

@@ -9,7 +9,7 @@ from loopyvq.demo.own_run import measurements
 from loopyvq.demo.panels import length_colours
 from loopyvq.demo.result import DemoResult
 from loopyvq.evaluation import PointResult
-from loopyvq.evaluation.rate_distortion import psnr_at_rate
+from loopyvq.evaluation.rd_curves import value_at
 from loopyvq.figures import Series, bar_chart, line_chart, nice_ticks
 
 __all__ = [
@@ -66,9 +66,9 @@ def gap_at_equal_bits(points: Sequence[PointResult], fixed: Sequence[PointResult
         A sentence with the difference in PSNR at the coarsest and at the finest threshold that
         lies between two depths.
     """
-    gaps = []
+    gaps, curve = [], [(point.rate_bpp, point.psnr_db) for point in fixed]
     for point in points:
-        other = psnr_at_rate(fixed, point.rate_bpp)
+        other = value_at(curve, point.rate_bpp)
         if other is not None and math.isfinite(point.psnr_db - other):
             gaps.append((point.psnr_db - other, point.threshold))
     if not gaps:

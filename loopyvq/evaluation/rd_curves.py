@@ -1,14 +1,22 @@
 """Curves of systems against each other: at equal bytes, and over a range of them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from loopyvq.evaluation.rd_points import RdPoint
 
-__all__ = ["Interval", "bd_quality", "bd_rate", "compare", "cut_to_rates", "quality_at"]
+__all__ = [
+    "Interval",
+    "bd_quality",
+    "bd_rate",
+    "compare",
+    "cut_to_rates",
+    "quality_at",
+    "value_at",
+]
 
 _SAMPLES = 100
 
@@ -40,11 +48,28 @@ def quality_at(points: Sequence[RdPoint], rate_bpp: float, measure: str) -> floa
     Returns:
         The quality, more is better; None outside of the curve.
     """
-    curve = sorted((math.log(point.rate_bpp), point.quality(measure)) for point in points)
-    rates = [rate for rate, _ in curve]
-    if not curve or not rates[0] <= math.log(rate_bpp) <= rates[-1]:
+    return value_at(((point.rate_bpp, point.quality(measure)) for point in points), rate_bpp)
+
+
+def value_at(pairs: Iterable[tuple[float, float]], rate_bpp: float) -> float | None:
+    """Read a curve at a rate, linearly in the logarithm of the rate.
+
+    Args:
+        pairs: bits per pixel and a value each, in any order; a rate of 0 is on no such curve.
+        rate_bpp: bits per pixel.
+
+    Returns:
+        The value, of several at one rate the largest; None outside of the curve.
+
+    Example:
+        >>> round(value_at([(0.4, 30.0), (0.1, 20.0)], 0.2), 3)
+        25.0
+    """
+    curve = sorted((math.log(rate), value) for rate, value in pairs if rate > 0)
+    if not curve or rate_bpp <= 0 or not curve[0][0] <= math.log(rate_bpp) <= curve[-1][0]:
         return None
-    return float(np.interp(math.log(rate_bpp), rates, [quality for _, quality in curve]))
+    rates, values = zip(*curve, strict=True)
+    return float(np.interp(math.log(rate_bpp), rates, values))
 
 
 def bd_rate(

@@ -2,7 +2,14 @@ import math
 
 import pytest
 
-from loopyvq.evaluation.rd_curves import bd_quality, bd_rate, compare, cut_to_rates, quality_at
+from loopyvq.evaluation.rd_curves import (
+    bd_quality,
+    bd_rate,
+    compare,
+    cut_to_rates,
+    quality_at,
+    value_at,
+)
 from loopyvq.evaluation.rd_points import RdPoint
 
 
@@ -32,6 +39,20 @@ def test_qualities_are_read_between_points():
     assert between == pytest.approx(30 + 5 * math.log2(math.sqrt(0.02)))
     assert quality_at(curve(1.0), 0.05, "psnr_db") is None
     assert quality_at([], 0.05, "psnr_db") is None
+
+
+def test_a_curve_is_read_in_log_rate():
+    curve = [(0.4, 30.0), (0.1, 20.0), (1.6, 34.0), (0.0, 5.0)]
+    assert value_at(curve, 0.1) == 20.0
+    assert value_at(curve, 0.8) == pytest.approx(32.0)
+    assert value_at(curve, 0.1 * math.sqrt(2)) == pytest.approx(22.5)
+    assert value_at(curve, 0.09) is value_at(curve, 1.7) is value_at(curve, 0.0) is None
+
+
+def test_the_largest_of_two_values_at_one_rate():
+    for rates in ((0.1, 0.1, 0.4), (0.05, 0.1, 0.1)):
+        assert value_at(zip(rates, (21.0, 21.0, 20.0), strict=True), 0.1) == 21.0
+    assert value_at([(0.1, 21.0), (0.1, 20.0)], 0.1) == 21.0
 
 
 def test_intervals_hold_the_mean():
