@@ -79,7 +79,7 @@ def write_model_card(folder: Path, trained: TrainedOn) -> Path | None:
         data=data,
         facts=_table(facts),
         numbers=_table(_last_numbers(folder / "metrics.jsonl")) or "None were measured.",
-        config=yaml.safe_dump(_plain(config), sort_keys=False).rstrip(),
+        config=yaml.safe_dump(config, sort_keys=False).rstrip(),
     )
     path = next(path for path in _places(folder) if not _is_edited(path))
     write_atomically(path, (text + _mark(text)).encode())
@@ -134,13 +134,6 @@ def _hardware(device: torch.device) -> str:
 def _table(values: Mapping[str, Any]) -> str:
     rows = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in values.items())
     return f"| | |\n|---|---|\n{rows}" if rows else ""
-
-
-def _plain(value: Any) -> Any:
-    """YAML has no tuples."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 _TEMPLATE = """\
