@@ -79,7 +79,7 @@ def train_prior(
     """
     folder, run = Path(folder), config.run
     config = _anchored(config)
-    material = _material(config, Path(data), folder, strict)
+    material = _material(config, data, folder, strict)
     if resume:
         _require_same_tokens(folder, material.source)
     claim_folder(folder, config, data, resume, material.name, what=material.kind)
@@ -118,13 +118,15 @@ def _require_same_tokens(folder: Path, source: TokenSource) -> None:
         )
 
 
-def _material(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
+def _material(
+    config: PriorTrainingConfig, data: str | Path, folder: Path, strict: bool
+) -> _Material:
     if holds_token_shards(data):
         if config.images != TokensFromImages():
             raise ConfigError(
                 f"{data} holds tokens already: leave out the tokenizer and other options of images"
             )
-        return _from_shards(config, data, folder)
+        return _from_shards(config, Path(data), folder)
     if not config.images.tokenizer:
         raise ConfigError(
             f"{data} is no folder of shards (see loopyvq pretokenize); to train on images, name "
@@ -149,7 +151,9 @@ def _from_shards(config: PriorTrainingConfig, data: Path, folder: Path) -> _Mate
     )
 
 
-def _from_images(config: PriorTrainingConfig, data: Path, folder: Path, strict: bool) -> _Material:
+def _from_images(
+    config: PriorTrainingConfig, data: str | Path, folder: Path, strict: bool
+) -> _Material:
     options, run = config.images, config.run
     tokenizer = load_tokenizer(options.tokenizer)
     told = options.known.data

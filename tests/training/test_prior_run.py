@@ -149,6 +149,14 @@ def test_tokens_are_made_of_images_on_the_way(photos, tmp_path, monkeypatch):
     same_weights(state_of(tmp_path / "run"), state_of(tmp_path / "killed"))
 
 
+def test_the_samples_are_named_by_a_word(tmp_path):
+    with pytest.raises(CheckpointError, match="nowhere"):
+        train_prior(tiny_prior_training("--images.tokenizer", "nowhere"), "samples", tmp_path)
+    words = ["--images.tokenizer", "photo-f8", "--run.steps", "1", "--images.crop.size", "16"]
+    best = train_prior(tiny_prior_training(*words), "samples", tmp_path / "run", quiet=True)
+    assert best.is_file()
+
+
 def test_what_does_not_fit_is_refused(shards, photos, tmp_path):
     with pytest.raises(ConfigError, match="name the model that makes tokens"):
         train_prior(tiny_prior_training(), photos, tmp_path / "a", quiet=True)

@@ -19,7 +19,7 @@ from loopyvq.models.prior.base import OnSite, Request
 from loopyvq.models.prior.flat_grammar import Reading
 from loopyvq.models.prior.length_budget import LengthBudgets, require_lengths_to_choose
 from loopyvq.models.prior.orders import site_order
-from loopyvq.models.prior.sampling import SamplingConfig, draw, guide
+from loopyvq.models.prior.sampling import SamplingConfig, draw, guide, stop_probability
 from loopyvq.tokens import PAD, Tokens
 
 if TYPE_CHECKING:
@@ -181,9 +181,7 @@ class FlatGeneration:
             logits = logits + self._budgets.eagerness(rows).unsqueeze(1) * grammar.commits[state]
         ending = logits.masked_fill(~grammar.ends, -torch.inf)
         going = logits.masked_fill(grammar.ends, -torch.inf)
-        odds = ending.double().logsumexp(1) - going.double().logsumexp(1)
-        temperature = sampling.of_stopping().temperature
-        end = (odds / temperature).sigmoid() if temperature else (odds > 0).double()
+        end = stop_probability(ending.double().logsumexp(1) - going.double().logsumexp(1), sampling)
         chance = self._uniform[rows, reading.site, reading.step]
         ends = chance < end
         # What is left of the number after one choice makes the other.

@@ -175,7 +175,7 @@ def stop_probability(odds: Float[Tensor, " n"], sampling: SamplingConfig) -> Flo
     shorter.
 
     Args:
-        odds: log odds of stopping.
+        odds: log odds of stopping; infinite where there is no choice.
         sampling: how to draw.
 
     Returns:
@@ -190,4 +190,5 @@ def stop_probability(odds: Float[Tensor, " n"], sampling: SamplingConfig) -> Flo
     if temperature == 0:
         return (odds > 0).double()
     two = torch.stack([odds.double() / temperature, torch.zeros_like(odds, dtype=torch.float64)])
-    return filter_logits(two.T, sampling).softmax(dim=1)[:, 0]
+    likely = filter_logits(two.T, sampling).softmax(dim=1)[:, 0]
+    return torch.where(odds.isinf(), (odds > 0).double(), likely)

@@ -121,6 +121,12 @@ def test_stopping_has_its_own_temperature():
     )
 
 
+def test_unlikely_ends_are_left_out_as_unlikely_codes_are():
+    prior, request = prior_of(), Request((4, 4), 2)
+    likely = prior.generate(request, SamplingConfig(top_p=1e-6), seeded(1))
+    assert same(likely, prior.generate(request, GREEDY, seeded(2)))
+
+
 def test_it_tells_of_every_site():
     prior, told = prior_of(), []
     prior.generate(Request((2, 3), 4), SamplingConfig(), seeded(), lambda n, _: told.append(n))

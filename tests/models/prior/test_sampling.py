@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -137,6 +138,8 @@ def test_unlikely_ends_are_left_out():
     assert kept == pytest.approx([0.97, 0.6, 0.03], abs=1e-6)
     for sampling in (SamplingConfig(top_p=0.95), SamplingConfig(min_p=0.1)):
         assert stop_probability(odds, sampling).tolist() == pytest.approx([1, 0.6, 0], abs=1e-6)
+    sure = torch.tensor([math.inf, -math.inf])
+    assert stop_probability(sure, SamplingConfig(min_p=0.1)).tolist() == [1, 0]
     assert stop_probability(odds, SamplingConfig(temperature=0.0)).tolist() == [1, 1, 0]
     warm = stop_probability(odds, SamplingConfig(top_p=0.9, stop_temperature=3.0))
     assert 0 < float(warm[2]) < float(warm[0]) < 1
