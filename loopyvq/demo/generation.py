@@ -143,7 +143,10 @@ def _clear(folder: Path) -> None:
     require_own_run(prior, tokens.name)
     plan = tokens / "tokens.json"
     if (plan.exists() or holds_run(prior)) and not holds_run(tokenizer):
-        raise ConfigError(f"{folder} holds tokens that no demo wrote: choose another folder")
+        raise ConfigError(
+            f"{folder} holds tokens that no demo of this version wrote: remove them or choose "
+            f"another folder"
+        )
     plan.unlink(missing_ok=True)
     remove_run(prior)
     remove_run(tokenizer)

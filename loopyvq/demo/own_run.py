@@ -59,7 +59,10 @@ def require_own_run(folder: Path, tokens: str | None = None) -> None:
     is_own = data == DemoImages.__name__ if tokens is None else Path(data).name == tokens
     is_other = any((folder / name).exists() for name in _OTHERS)
     if is_other or (holds_run(folder) and not is_own):
-        raise ConfigError(f"{folder} holds a run that no demo wrote: choose another folder")
+        raise ConfigError(
+            f"{folder} holds a run that no demo of this version wrote: remove it or choose "
+            f"another folder"
+        )
 
 
 def remove_run(folder: Path) -> None:

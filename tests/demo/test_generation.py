@@ -111,7 +111,7 @@ def test_a_demo_may_replace_another_one_that_has_moved(outcome: Outcome, tmp_pat
 
 def test_a_prior_of_tokens_that_are_gone_stays(tmp_path: Path, outcome: Outcome) -> None:
     shutil.copytree(outcome.folder / "prior", tmp_path / "prior")
-    with pytest.raises(ConfigError, match="that no demo wrote"):
+    with pytest.raises(ConfigError, match="that no demo of this version wrote"):
         demo._clear(tmp_path)
     assert (tmp_path / "prior" / "state.safetensors").exists()
 
@@ -121,6 +121,6 @@ def test_what_no_demo_wrote_stays(tmp_path: Path, outcome: Outcome, part: str) -
     shutil.copytree(outcome.folder / part, tmp_path / part)
     (tmp_path / part / "config.json").write_text('{"data": "photos"}')
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(ConfigError, match="that no demo wrote: choose another folder"):
+    with pytest.raises(ConfigError, match="that no demo of this version wrote"):
         demo.run_generation(tmp_path, outcome.folder.parent / "images", quiet=True)
     assert sorted(tmp_path.rglob("*")) == before

@@ -34,7 +34,7 @@ def test_a_demo_replaces_its_own_run_and_nothing_else(tmp_path):
 @pytest.mark.parametrize("data", ["photos", "Subset", None])
 def test_other_runs_are_refused(tmp_path, data):
     write_run(tmp_path / "run", data)
-    with pytest.raises(ConfigError, match="holds a run that no demo wrote"):
+    with pytest.raises(ConfigError, match="holds a run that no demo"):
         require_own_run(tmp_path / "run")
 
 
@@ -51,7 +51,7 @@ def test_a_run_on_tokens_is_known_by_the_name_of_their_folder(tmp_path):
 def test_a_model_beside_a_run_of_a_demo_is_refused(tmp_path, name):
     write_run(tmp_path / "demo", DemoImages.__name__)
     (tmp_path / "demo" / name).write_bytes(b"x")
-    with pytest.raises(ConfigError, match="that no demo wrote"):
+    with pytest.raises(ConfigError, match="that no demo of this version wrote"):
         require_own_run(tmp_path / "demo")
 
 
