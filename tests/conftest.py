@@ -16,9 +16,11 @@ def _checked_once(function=None, *, typechecker):
     """Check what a function takes together with what it gives: half the time of one by one."""
     if function is None:
         return partial(_checked_once, typechecker=typechecker)
-    if not inspect.isfunction(function) or any(
-        isinstance(hint, str) for hint in function.__annotations__.values()
-    ):
+    hints = getattr(function, "__annotations__", {}).values()
+    # Generators are checked when they begin, among the shapes of whoever reads them then.
+    starts_late = inspect.isgeneratorfunction(function)
+    unknown_yet = any(isinstance(hint, str) for hint in hints)
+    if not inspect.isfunction(function) or starts_late or unknown_yet:
         return _checked_twice(function, typechecker=typechecker)
     return _checked_twice(typechecker(function), typechecker=None)
 

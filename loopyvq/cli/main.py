@@ -67,6 +67,28 @@ _INTERRUPTED = 130
 class _Parser(argparse.ArgumentParser):
     """A parser that complains in one line."""
 
+    takes_options = False
+    """Whether options that it does not know are those of a config, each with one value."""
+
+    def parse_known_args(  # type: ignore[override]  # of the overloads one is called
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse what is known; values of a config's options are no arguments."""
+        words = sys.argv[1:] if args is None else args
+        return super().parse_known_args(self._joined(words), namespace)
+
+    def _joined(self, words: Sequence[str]) -> list[str]:
+        """Write each option that is not known in one word, ``--name=value``."""
+        joined: list[str] = []
+        for word in words:
+            last = joined[-1] if joined and self.takes_options else ""
+            named = last.startswith("--") and "=" not in last
+            if named and last not in self._option_string_actions and not word.startswith("--"):
+                joined[-1] = f"{last}={word}"
+            else:
+                joined.append(word)
+        return joined
+
     def error(self, message: str) -> NoReturn:
         self.exit(_USAGE_ERROR, f"{self.prog}: error: {message} (see {self.prog} --help)\n")
 
@@ -138,6 +160,7 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         )
         if name in words:
             _module(name).add_arguments(sub)
+            sub.takes_options = getattr(_module(name), "TAKES_OPTIONS", False)
     return parser
 
 

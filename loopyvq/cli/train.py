@@ -95,13 +95,9 @@ def run(arguments: argparse.Namespace, options: Sequence[str]) -> None:
 
 
 def _with_config_found(arguments: argparse.Namespace, options: Sequence[str]) -> Sequence[str]:
-    """Take a config that stands behind an option, which argparse leaves among those of the config.
-
-    Every such option has one value, so a word that follows no name is none of them.
-    """
+    """Take a config that stands behind an option, which argparse may leave among those."""
     for place, word in enumerate(options):
-        named = place > 0 and options[place - 1].startswith("--") and "=" not in options[place - 1]
-        if arguments.config is None and not (named or word.startswith("--")):
+        if arguments.config is None and not word.startswith("--"):
             arguments.config = word
             return [*options[:place], *options[place + 1 :]]
     return options

@@ -8,7 +8,7 @@ import numpy
 import pytest
 
 from loopyvq import __version__
-from loopyvq.cli.main import COMMANDS, main
+from loopyvq.cli.main import COMMANDS, _build_parser, main
 
 ROOT = Path(__file__).resolve().parents[2]
 NO_TORCH = """
@@ -96,6 +96,15 @@ def test_only_commands_that_start_often_put_off_the_garbage(monkeypatch, command
         assert (gc.get_threshold() != before) is is_often
     finally:
         gc.set_threshold(*before)
+
+
+def test_values_of_a_config_are_no_arguments():
+    words = ["train", "tokenizer", "--budget.kind", "depth", "--optim.x", "-1", "--data", "d"]
+    arguments, rest = _build_parser(words).parse_known_args(words)
+    assert (arguments.config, arguments.data) == (None, "d")
+    assert rest == ["--budget.kind=depth", "--optim.x=-1"]
+    words = ["evaluate rd", "--data", "d", "--model", "a=b", "--baselines", "jpeg", "webp"]
+    assert _build_parser(words).parse_known_args(words)[0].baselines == ["jpeg", "webp"]
 
 
 THREADS = ("OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS")
