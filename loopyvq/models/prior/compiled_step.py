@@ -1,7 +1,5 @@
 """One further position on a CPU with numba: a call per block, weights where they are."""
 
-import importlib.util
-from functools import cache as once
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +8,7 @@ from torch import Tensor, nn
 
 from loopyvq.models.prior.cache import KeyValueCache
 from loopyvq.models.prior.rotary import Rotary
+from loopyvq.ops.kernels import can_import_kernels
 
 if TYPE_CHECKING:
     from loopyvq.models.prior.attention import Transformer
@@ -30,7 +29,7 @@ def can_compile(transformer: "Transformer", features: Tensor) -> bool:
         features: ``b 1 d``.
 
     Returns:
-        Whether there is numba, and so few sequences and threads that it pays.
+        Whether numba works, and there are so few sequences and threads that it pays.
     """
     return (
         features.device.type == "cpu"
@@ -38,13 +37,8 @@ def can_compile(transformer: "Transformer", features: Tensor) -> bool:
         and not torch.is_autocast_enabled("cpu")
         and (len(features) == 1 or features.numel() <= _MOST_FEATURES)
         and torch.get_num_threads() <= _MOST_THREADS
-        and _has_numba()
+        and can_import_kernels("loopyvq.models.prior.step_kernels")
     )
-
-
-@once
-def _has_numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
 
 
 class CompiledPlan:

@@ -11,16 +11,17 @@ same.
 """
 
 import importlib
-import importlib.util
-import warnings
-from functools import cache
+import sys
 from types import ModuleType
 
 import torch
 from torch import Tensor
 
+from loopyvq.ops.kernels import can_import_kernels
+
 __all__ = ["compiled_path", "has_numba", "is_worth_loading", "prefers_compiled", "prefers_gram"]
 
+_COMPILED = "loopyvq.quantize.residual.compiled"
 # The largest Gram matrix that is made: beyond, its rows come from memory and lose to products.
 _MOST_CODES = 4096
 # Multiplications of the direct path in about half a second.
@@ -35,7 +36,7 @@ def prefers_compiled(latents: Tensor) -> bool:
 
 def is_worth_loading(latents: Tensor, codes: Tensor, gains: Tensor) -> bool:
     """Whether the compiled kernel is loaded, or would have paid for its loading by now."""
-    if torch.compiler.is_compiling() or compiled_path.cache_info().currsize:
+    if torch.compiler.is_compiling() or _COMPILED in sys.modules:
         return True
     _work[0] += len(latents) * len(gains) * codes.numel()
     return _work[0] > _WORK_BEFORE_LOADING
@@ -51,25 +52,11 @@ def prefers_gram(latents: Tensor, codes: Tensor, gains: Tensor) -> bool:
     return size <= _MOST_CODES and len(latents) * (len(gains) - 1) > size
 
 
-@cache
 def compiled_path() -> ModuleType:
     """Import the compiled path, which compiles on first use."""
-    return importlib.import_module("loopyvq.quantize.residual.compiled")
+    return importlib.import_module(_COMPILED)
 
 
-@cache
 def has_numba() -> bool:
     """Whether the compiled kernel can be had; warns where numba is installed and does not work."""
-    if importlib.util.find_spec("numba") is None:
-        return False
-    try:
-        compiled_path()
-    except Exception as error:  # whatever a broken installation raises
-        warnings.warn(
-            f"numba is installed but cannot be used ({error!r}): the loop runs on torch alone, "
-            "with the same codes, several times slower",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return False
-    return True
+    return can_import_kernels(_COMPILED)

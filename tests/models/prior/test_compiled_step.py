@@ -56,8 +56,8 @@ def test_it_is_taken_where_it_pays(monkeypatch):
     assert not can_compile(transformer, few.double())
     with torch.autocast("cpu", torch.bfloat16):
         assert not can_compile(transformer, few)
-    monkeypatch.setattr(compiled_step, "_has_numba", lambda: False)
+    monkeypatch.setattr(compiled_step, "can_import_kernels", lambda _: False)
     assert not can_compile(transformer, few)
-    monkeypatch.setattr(compiled_step, "_has_numba", lambda: True)
+    monkeypatch.setattr(compiled_step, "can_import_kernels", lambda _: True)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 16)
     assert not can_compile(transformer, few)
