@@ -15,12 +15,13 @@ from torch import Tensor
 
 from loopyvq.checkpoint import load_tokenizer, save_tokenizer
 from loopyvq.errors import CheckpointError, ConfigError
+from loopyvq.interop.blank import blank_state
 from loopyvq.interop.diffusers_config import folder_config, tokenizer_config
 from loopyvq.interop.restricted_pickle import StoredTensor
 from loopyvq.interop.taming import Conversion, refuse_run_folder, remove_other_parts
 from loopyvq.interop.taming_state import taming_names, tokenizer_from_state, tokenizer_to_state
 from loopyvq.interop.torch_file import TorchFile
-from loopyvq.models import TamingConfig
+from loopyvq.models import TamingConfig, Tokenizer
 from loopyvq.tensor_file import write_atomically
 
 __all__ = ["from_diffusers", "to_diffusers"]
@@ -61,7 +62,7 @@ def from_diffusers(source: str | Path, folder: str | Path) -> Conversion:
     values = _read_config(source / _CONFIG)
     config = tokenizer_config(values, source / _CONFIG)
     state, path = _read_weights(source)
-    tokenizer = tokenizer_from_state(config, _to_taming_names(state, config), path)
+    tokenizer = tokenizer_from_state(config, _to_taming_names(state, config, path), path)
     target = folder / "model.safetensors"
     save_tokenizer(target, tokenizer)
     remove_other_parts(folder, [target])
@@ -128,10 +129,13 @@ def _read_weights(source: Path) -> tuple[dict[str, Tensor], Path]:
     return file.tensors(values), path
 
 
-def _to_taming_names(state: Mapping[str, Tensor], config: TamingConfig) -> dict[str, Tensor]:
+def _to_taming_names(
+    state: Mapping[str, Tensor], config: TamingConfig, source: Path
+) -> dict[str, Tensor]:
     """Rename what is known; what is not keeps its name and is refused by the loader."""
     levels = len(config.multipliers)
-    known = {_diffusers_name(name, levels): name for name in taming_names(config)}
+    ours = blank_state(lambda: Tokenizer(config), state, source)
+    known = {_diffusers_name(name, levels): name for name in taming_names(ours, config)}
     known |= {_older(new): name for new, name in known.items()}
     renamed = {}
     for name, tensor in state.items():

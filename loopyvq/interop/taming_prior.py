@@ -8,6 +8,7 @@ from torch import Tensor
 
 from loopyvq.checkpoint import load_weights
 from loopyvq.errors import CheckpointError, ConfigError
+from loopyvq.interop.blank import blank_state
 from loopyvq.interop.taming_config import (
     TOKENIZER_TARGETS,
     kind_of,
@@ -107,8 +108,7 @@ def prior_from_state(
         CheckpointError: a tensor is missing, unknown, of another shape than the config says, or
             the order is no permutation.
     """
-    with torch.device("meta"):  # shapes alone: a wrong size must not take memory first
-        blank = TamingPrior(config).state_dict()
+    blank = blank_state(lambda: TamingPrior(config), state, source)
     names = {name: _taming_names(name) for name in blank}
     expected = [part for parts in names.values() for part in parts]
     if config.permuted_sites:

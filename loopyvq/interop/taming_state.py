@@ -8,6 +8,7 @@ from torch import Tensor
 
 from loopyvq.checkpoint import load_weights
 from loopyvq.errors import CheckpointError
+from loopyvq.interop.blank import blank_state
 from loopyvq.models import TamingConfig, Tokenizer
 
 __all__ = [
@@ -80,8 +81,8 @@ def tokenizer_from_state(
         CheckpointError: a tensor is missing, unknown, of another shape than the config says, or
             no codebook of finite numbers.
     """
-    blank = _blank_state(config)
-    names = taming_names(config)
+    blank = blank_state(lambda: Tokenizer(config), state, source)
+    names = taming_names(blank, config)
     require_names(state, names, source)
     tensors = {}
     for taming_name, name in names.items():
@@ -118,7 +119,7 @@ def tokenizer_to_state(tokenizer: Tokenizer, source: object) -> dict[str, Tensor
             f"{source} has up to {config.quantizer.max_depth} tokens per site, taming has one"
         )
     own, state = tokenizer.state_dict(), {}
-    for taming_name, name in taming_names(config).items():
+    for taming_name, name in taming_names(own, config).items():
         is_scores = name == "quantizer.scores.weight"
         kept = own[name][:, :, None, None] if is_scores else own[name]
         # `contiguous` alone can keep the channels-last order of memory.
@@ -126,17 +127,18 @@ def tokenizer_to_state(tokenizer: Tokenizer, source: object) -> dict[str, Tensor
     return state
 
 
-def taming_names(config: TamingConfig) -> dict[str, str]:
-    """List the tensors of a tokenizer.
+def taming_names(names: Iterable[str], config: TamingConfig) -> dict[str, str]:
+    """Translate the names of a tokenizer's tensors.
 
     Args:
-        config: the sizes.
+        names: ours.
+        config: of the tokenizer.
 
     Returns:
         taming's name of every tensor that it has, and ours.
     """
-    names = ((_taming_name(name, config), name) for name in _blank_state(config))
-    return {taming_name: name for taming_name, name in names if taming_name}
+    pairs = ((_taming_name(name, config), name) for name in names)
+    return {taming_name: name for taming_name, name in pairs if taming_name}
 
 
 def require_names(state: Mapping[str, Any], expected: Iterable[str], source: object) -> None:
@@ -155,12 +157,6 @@ def require_names(state: Mapping[str, Any], expected: Iterable[str], source: obj
         if names:
             listed = ", ".join(sorted(names)[:3]) + (", ..." if len(names) > 3 else "")
             raise CheckpointError(f"{source} does not fit its config: it {what} {listed}")
-
-
-def _blank_state(config: TamingConfig) -> dict[str, Tensor]:
-    """Give names and shapes alone: a wrong size must not take memory first."""
-    with torch.device("meta"):
-        return Tokenizer(config).state_dict()
 
 
 def require_shape(tensor: Tensor, like: Tensor, name: str, source: object) -> None:

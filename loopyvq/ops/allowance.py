@@ -28,6 +28,7 @@ class Allowance(TorchFunctionMode):
 
     Args:
         tensors: what the file holds.
+        any_size: whether tensors may be as large as they like, as those of no memory may.
 
     Raises:
         ConfigError: within the context; more is asked for.
@@ -39,10 +40,10 @@ class Allowance(TorchFunctionMode):
         loopyvq.errors.ConfigError: it asks for far more than the file holds
     """
 
-    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor], *, any_size: bool = False) -> None:
         super().__init__()
         held = sum(tensor.numel() for tensor in tensors.values())
-        self.entries = _ENTRIES_PER_ENTRY * held + _MORE_ENTRIES
+        self.entries = math.inf if any_size else _ENTRIES_PER_ENTRY * held + _MORE_ENTRIES
         self.calls = _CALLS_PER_TENSOR * len(tensors) + _MORE_CALLS
 
     def __torch_function__(
@@ -56,15 +57,15 @@ class Allowance(TorchFunctionMode):
         self.calls -= 1
         # Nowhere else may it fail: putting back whether there are gradients is a call as well.
         if func in _MAKERS:
-            self.entries -= _asked(func, args)
+            self.entries -= _asked(func, args, kwargs or {})
             if min(self.calls, self.entries) < 0:
                 raise ConfigError("it asks for far more than the file holds")
         return func(*args, **(kwargs or {}))
 
 
-def _asked(func: Callable[..., Any], args: Sequence[Any]) -> int:
+def _asked(func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
     """Give how many entries a new tensor would have."""
     if func is torch.arange:
-        return int(max(args))
-    shape = args[0] if isinstance(args[0], Sequence) else args
-    return math.prod(shape)
+        return int(max(args, default=kwargs.get("end", 0)))
+    shape = args or kwargs["size"]
+    return math.prod(shape[0] if isinstance(shape[0], Sequence) else shape)

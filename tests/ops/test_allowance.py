@@ -14,6 +14,8 @@ HELD = {"weight": torch.zeros(4, 3)}
         lambda: torch.nn.Embedding(10**30, 1),
         lambda: torch.zeros(10**7, 10**7),
         lambda: torch.full((10**12,), 1.0),
+        lambda: torch.zeros(size=(10**7, 10**7)),
+        lambda: torch.arange(end=10**12),
         lambda: torch.arange(10**12),
         lambda: [torch.zeros(2**16) for _ in range(100)],
         lambda: [torch.zeros(1) for _ in range(10**6)],
@@ -29,5 +31,6 @@ def test_what_is_made_within_it_is_as_ever():
     torch.manual_seed(0)
     with Allowance(HELD):
         made = torch.nn.Linear(3, 4)
+        assert torch.zeros(()).numel() == torch.ones(size=(1,)).numel() == 1
     torch.manual_seed(0)
     assert torch.equal(made.weight, torch.nn.Linear(3, 4).weight)
