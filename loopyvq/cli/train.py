@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from loopyvq.training.run_config import RunConfig
 
 TAKES_OPTIONS = True
-_RESUME_WITH = ("--run.steps", "--run.time_limit_s", "--run.average_decay")
+_RESUME_WITH = ("--run.steps", "--run.time_limit_s", "--run.average_decay", "--run.accelerator")
 KINDS = ("tokenizer", "vqgan", "segmentation", "prior")
 
 _EXAMPLES = """\
@@ -167,16 +167,17 @@ def _resumed(
     from loopyvq.config import config_to_dict, parse_config
     from loopyvq.training.run_folder import saved_config
 
-    names = [word.partition("=")[0] for word in options if word.startswith("--")]
-    others = arguments.config or arguments.data or arguments.out or _run_options(arguments)
+    words = [*_run_options(arguments), *options]
+    names = [word.partition("=")[0] for word in words if word.startswith("--")]
+    others = arguments.config or arguments.data or arguments.out
     if others or any(name not in _RESUME_WITH for name in names):
         raise ConfigError(
             "--resume takes its config and data from the run: give no others but "
             f"{', '.join(_RESUME_WITH)}"
         )
     config, data = saved_config(arguments.resume, kind)
-    if options:
-        config = parse_config(kind, config_to_dict(config), options)
+    if words:
+        config = parse_config(kind, config_to_dict(config), words)
         _check_that_it_goes_on(Path(arguments.resume), config.run)
     return config, data
 

@@ -53,6 +53,23 @@ def test_train_resumes_from_the_folder_alone(run, workspace, tmp_path):
     assert "give no others but --run.steps" in run(*resume, "--optim.learning_rate", 1)[2]
 
 
+def test_a_run_goes_on_with_other_hardware(run, workspace, tmp_path):
+    words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos"]
+    folder = tmp_path / "run"
+    assert run(*words, "--out", folder, "--quiet", "--run.steps", 1, "--tables", 0)[0] == 0
+    config = folder / "config.json"
+    moved = json.loads(config.read_text())
+    moved["config"]["run"]["accelerator"] = "cuda"
+    config.write_text(json.dumps(moved))
+    resume = ["train", "tokenizer", "--resume", folder, "--quiet", "--tables", 0]
+    if not torch.cuda.is_available():
+        assert "there is no CUDA device" in run(*resume, "--run.steps", 2)[2]
+        assert json.loads(config.read_text()) == moved
+    code, _, err = run(*resume, "--run.steps", 2, "--accelerator", "cpu")
+    assert code == 0, err
+    assert json.loads(config.read_text())["config"]["run"]["accelerator"] == "cpu"
+
+
 def test_a_run_that_is_done_can_go_on_for_longer(run, workspace, tmp_path):
     words = ["train", "tokenizer", workspace / "tiny.yaml", "--data", workspace / "photos"]
     folder = tmp_path / "run"
