@@ -149,12 +149,14 @@ def read_known(
 
     for word in options:
         if word.startswith("--") and not word.startswith(_PREFIX):
-            raise ConfigError(f"unknown option {word}: those of a condition begin with {_PREFIX}")
+            name = word.partition("=")[0]
+            raise ConfigError(f"unknown option {name}: those of a condition begin with {_PREFIX}")
     words = [
         f"--{word.removeprefix(_PREFIX)}" if word.startswith("--") else word for word in options
     ]
     if words and kind in ("none", "class", "coordinates"):
-        raise ConfigError(f"{options[0]} says nothing of the condition {kind}: leave it out")
+        name = options[0].partition("=")[0]
+        raise ConfigError(f"{name} says nothing of the condition {kind}: leave it out")
     if cells != 1 and (tokenizer or kind != "segmentation"):
         raise ConfigError("cells are for segmentation that is told in labels: leave them out")
     values = {**(defaults or {}), "kind": kind}
