@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from loopyvq.codec.token_pieces import payloads_of
+from loopyvq.data import to_float
 from loopyvq.evaluation.rd_points import RdPoint
+from tests.codec.conftest import make_image, make_tables, make_tokenizer
 
 RACE = Path(__file__).parents[1] / "benchmarks" / "race" / "run.py"
 LOOP = """
@@ -35,10 +38,15 @@ def curve(system, share_of_bytes):
     ]
 
 
+def module_of(name):
+    spec = importlib.util.spec_from_file_location(f"race_{name}", RACE.with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_whole_sets_are_averaged_over_seeds():
-    spec = importlib.util.spec_from_file_location("race_report", RACE.with_name("report.py"))
-    report = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(report)
+    report = module_of("report")
     runs = [
         report.Run(seed, curve("fixed", 1.0) + curve("loop", share))
         for seed, share in enumerate((0.8, 0.9))
@@ -48,6 +56,24 @@ def test_whole_sets_are_averaged_over_seeds():
     assert fixed.count("reference") == 3
     means = [float(cell.split(" % ")[0]) for cell in loop.split(" | ")[1:3]]
     assert means == pytest.approx([-15, -15], abs=0.2)
+
+
+def test_free_stops_cut_where_error_and_bits_are_least():
+    errors = np.array([[9.0, 5.0, 4.5, 4.4], [9.0, 8.0, 3.0, 1.0], [1.0, 0.9, 0.8, 0.7]])
+    bits = np.array([[1.0, 1.0, 2.0], [2.0, 2.0, 1.0], [1.0, 1.0, 1.0]])
+    saved, length = module_of("free_stops").saved_by_stops(errors, bits, price=1.0)
+    assert length == pytest.approx((1 + 3 + 0) / 3)
+    assert saved * bits.sum() == pytest.approx((8.4 - 6) + 0 + (3.7 - 1))
+
+
+def test_bits_of_tokens_add_up_to_those_of_the_coder():
+    tokenizer = make_tokenizer()
+    tables, latents = make_tables(tokenizer), tokenizer.latents(to_float(make_image(64, 48)[None]))
+    tokens = tokenizer.quantizer.encode(latents[0], 0.0, 3)
+    found = module_of("free_stops").bits_of(tokens, tokenizer.quantizer.codebook_size, tables)
+    whole = sum(map(len, payloads_of(tokens, 16, "context", tables)))
+    assert found.shape == (*tokens.lengths.shape, 3)
+    assert 8 * whole - 8 * 3 * 4 < found.sum() < 8 * whole
 
 
 @pytest.mark.slow

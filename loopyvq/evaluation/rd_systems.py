@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from loopyvq.codec import Codec
@@ -21,7 +21,7 @@ from loopyvq.errors import ConfigError
 from loopyvq.quantize import LoopQuantizer
 from loopyvq.tokens import Tokens
 
-__all__ = ["THRESHOLDS", "Reading", "files_of"]
+__all__ = ["THRESHOLDS", "Reading", "files_of", "price_of_bit"]
 
 THRESHOLDS = (1.2, 0.74, 0.5, 0.36, 0.27, 0.2, 0.15, 0.1, 0.07, 0.045)
 """From the coarsest images to the finest that a small model reaches."""
@@ -94,8 +94,7 @@ def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tu
     header, _ = read_container(writer.write(0.0, "threshold", False).data)
     for turns in range(1, quantizer.max_depth + 1):
         start = quantizer.encode(latents, 0.0, turns)
-        error = (latents - quantizer.decode(start)) / quantizer.sigma
-        price = _BIT_PRICE * float(error.square().sum(dim=-1).mean())
+        price = price_of_bit(quantizer, latents, start)
         cue, found, aim = _cue(quantizer, turns), start, writer.aim
         for rest in reversed(range(max(effort, 1))):
             if effort:
@@ -111,6 +110,23 @@ def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tu
             chunks[:0] = [] if coarse is None else [Chunk("coarse", coarse.payload)]
         told = header._replace(num_chunks=len(chunks), threshold=cue)
         yield f"{turns} turns", write_container(told, chunks)
+
+
+def price_of_bit(
+    quantizer: LoopQuantizer, latents: Float[Tensor, "h w d"], nearest: Tokens
+) -> float:
+    """Tell what a bit is worth where codes of a fixed depth are priced.
+
+    Args:
+        quantizer: of the model.
+        latents: of an image.
+        nearest: their tokens without a price.
+
+    Returns:
+        Squared error, in units of ``sigma`` squared.
+    """
+    error = (latents - quantizer.decode(nearest)) / quantizer.sigma
+    return _BIT_PRICE * float(error.square().sum(dim=-1).mean())
 
 
 def _for_decoder(quantizer: LoopQuantizer, tokens: Tokens, cue: float) -> DecoderInput:
