@@ -1,3 +1,4 @@
+import inspect
 import math
 
 import pytest
@@ -21,7 +22,7 @@ TYPES = (BoundCheck, ComparedFile, ComparedPhoto, CompressionDemo, Gap, MeanFile
 @pytest.mark.parametrize("result", TYPES)
 def test_every_field_is_documented(result: type) -> None:
     for name in result._fields:  # type: ignore[attr-defined]
-        assert f"\n        {name}: " in (result.__doc__ or ""), name
+        assert f"\n    {name}: " in (inspect.getdoc(result) or ""), name
 
 
 def test_means_are_over_photographs() -> None:
