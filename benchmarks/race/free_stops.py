@@ -26,7 +26,7 @@ from loopyvq.coding.ports import KnownPort
 from loopyvq.coding.range_coder import TOTAL
 from loopyvq.coding.turns import plane_of_turn, stop_share_of
 from loopyvq.data import open_image_set
-from loopyvq.evaluation.rd_systems import Reading, files_of, price_of_bit
+from loopyvq.evaluation.rd_systems import BIT_PRICES, Reading, files_of, mean_error
 from loopyvq.tokens import Tokens
 
 
@@ -101,13 +101,16 @@ def measure(codec: Codec, reading: Reading, image: Tensor) -> list[tuple[float, 
     if tables is None:
         raise SystemExit("the model has no tables: make them with loopyvq tables")
     latents, rows = codec.writer(image).aim.latents, []
-    for _, data in files_of(codec, image, reading):
+    for setting, data in files_of(codec, image, reading):
+        if "price" in setting:
+            continue
         tokens = codec.decode_sites(data).tokens
         depth = int(tokens.lengths.max())
         left = [latents] + [latents - quantizer.decode(tokens.prefix(t + 1)) for t in range(depth)]
         errors = torch.stack([(item / quantizer.sigma).square().sum(-1) for item in left], -1)
         bits = bits_of(tokens, quantizer.codebook_size, tables)
-        price = price_of_bit(quantizer, latents, quantizer.encode(latents, 0.0, depth))
+        nearest = quantizer.encode(latents, 0.0, depth)
+        price = BIT_PRICES[reading.tune] * mean_error(quantizer, latents, nearest)
         pixels = image.shape[1] * image.shape[2]
         rows.append((8 * len(data) / pixels, *saved_by_stops(errors.numpy(), bits, price)))
     return rows

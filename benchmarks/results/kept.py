@@ -9,7 +9,7 @@ from loopyvq.codec import Codec
 from loopyvq.codec.tables import coding_identity
 
 # What the files of a model depend on, besides the model.
-_SOURCES = ("codec", "coding", "metrics", "models", "ops", "quantize")
+_SOURCES = ("codec", "coding", "evaluation/rd_systems.py", "metrics", "models", "ops", "quantize")
 # What makes tables: these are named themselves, with the model.
 _FITTING = ("codec/table_fitting.py", "coding/fit.py", "coding/training.py")
 
@@ -35,8 +35,9 @@ def kept_file(out: Path, source: str, what: str, parts: object, suffix: str) -> 
 def parts_of_model(codec: Codec) -> tuple[str, str]:
     """Name a model with its tables, and the code that writes and reads its files."""
     root, found = Path(loopyvq.__file__).parent, hashlib.sha256()
-    for folder in _SOURCES:
-        for path in sorted((root / folder).rglob("*.py")):
+    for source in _SOURCES:
+        here = root / source
+        for path in [here] if here.is_file() else sorted(here.rglob("*.py")):
             if path.relative_to(root).as_posix() not in _FITTING:
                 found.update(path.read_bytes())
     return coding_identity(codec.tokenizer, codec.tables), found.hexdigest()

@@ -16,17 +16,20 @@ from loopyvq.codec.searching import USUAL_WAYS
 from loopyvq.codec.token_pieces import payloads_of
 from loopyvq.codec.weighing import weighed_tokens
 from loopyvq.codec.writer import ImageWriter
-from loopyvq.coding import Chunk, read_container, write_container
+from loopyvq.coding import Chunk, Tables, read_container, write_container
 from loopyvq.errors import ConfigError
 from loopyvq.quantize import LoopQuantizer
 from loopyvq.tokens import Tokens
 
-__all__ = ["THRESHOLDS", "Reading", "files_of", "price_of_bit"]
+__all__ = ["BIT_PRICES", "THRESHOLDS", "Reading", "files_of", "mean_error"]
 
 THRESHOLDS = (1.2, 0.74, 0.5, 0.36, 0.27, 0.2, 0.15, 0.1, 0.07, 0.045)
 """From the coarsest images to the finest that a small model reaches."""
-# Price of a bit at fixed depth, as a share of the mean squared error: the best of .01, .02, .05.
-_BIT_PRICE = 0.02
+# Price of a bit at fixed depth, as a share of the mean squared error that nearest codes leave.
+BIT_PRICES = {"psnr": 0.05, "balanced": 0.03, "ms_ssim": 0.02}
+"""By tune, those that need the fewest bytes; of ``balanced`` between the others."""
+# At the largest depth cheaper bits as well: what takes the curve on to where dear ones end.
+_CHEAPER = (0.4, 0.15)
 
 
 class Reading(NamedTuple):
@@ -74,7 +77,7 @@ def files_of(
     """
     writer = codec.writer(image, tune=reading.tune, effort=reading.effort)
     if reading.fixed_depth and reading.priced:
-        yield from _priced_files(codec, writer, reading.effort)
+        yield from _priced_files(codec, writer, reading)
         return
     if reading.fixed_depth:
         header, chunks = read_container(writer.write(0.0, "threshold", False).data)
@@ -86,47 +89,66 @@ def files_of(
         yield f"{threshold:g}", writer.write(threshold, reading.stop, reading.bound).data
 
 
-def _priced_files(codec: Codec, writer: ImageWriter, effort: int) -> Iterator[tuple[str, bytes]]:
+def _priced_files(
+    codec: Codec, writer: ImageWriter, reading: Reading
+) -> Iterator[tuple[str, bytes]]:
     """Give every site 1, 2, ... tokens, all codes chosen anew for so many."""
-    quantizer, tables, latents = codec.tokenizer.quantizer, codec.tables, writer.aim.latents
-    if tables is None:
+    if codec.tables is None:
         raise ConfigError("codes are priced with the model's tables: fit them with loopyvq tables")
-    header, _ = read_container(writer.write(0.0, "threshold", False).data)
-    for turns in range(1, quantizer.max_depth + 1):
+    usual, depth = BIT_PRICES[reading.tune], codec.tokenizer.quantizer.max_depth
+    priced = _PricedCodes(codec.tokenizer.quantizer, codec.tables, writer, reading.effort)
+    for turns in range(1, depth + 1):
+        yield f"{turns} turns", priced.file(turns, usual)
+    for share in _CHEAPER:
+        yield f"{depth} turns at {share:g} of the price", priced.file(depth, share * usual)
+
+
+class _PricedCodes:
+    """Writes files of one image with the same number of tokens at every site."""
+
+    def __init__(
+        self, quantizer: LoopQuantizer, tables: Tables, writer: ImageWriter, effort: int
+    ) -> None:
+        self._quantizer, self._tables = quantizer, tables
+        self._writer, self._effort = writer, effort
+        self._latents = writer.aim.latents
+        self._header, _ = read_container(writer.write(0.0, "threshold", False).data)
+
+    def file(self, turns: int, price: float) -> bytes:
+        """Write a file; a bit costs that share of the mean squared error."""
+        quantizer, tables, latents = self._quantizer, self._tables, self._latents
         start = quantizer.encode(latents, 0.0, turns)
-        price = price_of_bit(quantizer, latents, start)
-        cue, found, aim = _cue(quantizer, turns), start, writer.aim
-        for rest in reversed(range(max(effort, 1))):
-            if effort:
-                aim = writer.aim_from(_for_decoder(quantizer, found, cue), price)
-            ways = USUAL_WAYS if effort and not rest else 1
+        price *= mean_error(quantizer, latents, start)
+        cue, found, aim = _cue(quantizer, turns), start, self._writer.aim
+        for rest in reversed(range(max(self._effort, 1))):
+            if self._effort:
+                aim = self._writer.aim_from(_for_decoder(quantizer, found, cue), price)
+            ways = USUAL_WAYS if self._effort and not rest else 1
             found = weighed_tokens(
                 quantizer, latents, tables, start, price, may_stop=False, aim=aim, ways=ways
             )
         payloads = payloads_of(found, quantizer.codebook_size, "context", tables)
         chunks = [Chunk("tokens", payload) for payload in payloads]
-        if effort:
-            coarse = writer.coarse_of(_for_decoder(quantizer, found, cue), price)
+        if self._effort:
+            coarse = self._writer.coarse_of(_for_decoder(quantizer, found, cue), price)
             chunks[:0] = [] if coarse is None else [Chunk("coarse", coarse.payload)]
-        told = header._replace(num_chunks=len(chunks), threshold=cue)
-        yield f"{turns} turns", write_container(told, chunks)
+        header = self._header._replace(num_chunks=len(chunks), threshold=cue)
+        return write_container(header, chunks)
 
 
-def price_of_bit(
-    quantizer: LoopQuantizer, latents: Float[Tensor, "h w d"], nearest: Tokens
-) -> float:
-    """Tell what a bit is worth where codes of a fixed depth are priced.
+def mean_error(quantizer: LoopQuantizer, latents: Float[Tensor, "h w d"], tokens: Tokens) -> float:
+    """Give the mean squared error of an image's sites, in units of ``sigma`` squared.
 
     Args:
         quantizer: of the model.
-        latents: of an image.
-        nearest: their tokens without a price.
+        latents: of the image.
+        tokens: their tokens.
 
     Returns:
-        Squared error, in units of ``sigma`` squared.
+        The mean over all sites.
     """
-    error = (latents - quantizer.decode(nearest)) / quantizer.sigma
-    return _BIT_PRICE * float(error.square().sum(dim=-1).mean())
+    error = (latents - quantizer.decode(tokens)) / quantizer.sigma
+    return float(error.square().sum(dim=-1).mean())
 
 
 def _for_decoder(quantizer: LoopQuantizer, tokens: Tokens, cue: float) -> DecoderInput:
