@@ -5,8 +5,9 @@
 MODEL is of fixed depth and has tables. Its files are those of `evaluate rd --fixed-depth` with
 priced codes: the same number of tokens at every site, chosen by what they cost. Each site is then
 cut where its squared error and its bits together are least, as if the decoder were told for
-nothing. How much that saves, in bits at the price that the tokens were chosen with, is at most what
-a variable length alone can gain here: those that are chosen by price have variable *bits*.
+nothing. That saves bits at the price that the tokens were chosen with: what stops alone are worth
+here. Going on beyond the depth where a site needs more, which a variable length does as well, is
+not counted.
 """
 
 import argparse

@@ -40,6 +40,7 @@ from loopyvq.data import open_image_set
 from loopyvq.evaluation.rd_baselines import BASELINES
 from loopyvq.evaluation.rd_points import RdPoint, systems_of
 from loopyvq.evaluation.rd_report import plot_curves
+from loopyvq.evaluation.rd_systems import BIT_PRICES
 from loopyvq.pretrained import DEFAULT_MODEL
 from loopyvq.tensor_file import write_atomically
 
@@ -127,7 +128,9 @@ def curve_texts(
         f" `{name}` is a model trained for fixed depths, with 1, 2, ... tokens at every site; with "
         "*priced codes* they are chosen by what they cost in context, with a look, along several "
         "ways at every site, and for squared error, as `--stop in_context --tune psnr` does, or as "
-        "`--tune ms_ssim`."
+        "`--tune ms_ssim`; a bit costs "
+        f"{BIT_PRICES['psnr']:g} or {BIT_PRICES['ms_ssim']:g} of the mean squared error, and at the "
+        "largest depth also less."
         for name, _ in options.against
     )
     return {
