@@ -23,6 +23,7 @@ from torch import Tensor
 from loopyvq.codec import Codec
 from loopyvq.coding import CodedTokens, Tables
 from loopyvq.coding.in_context import NetworkModel
+from loopyvq.coding.order import batches_of
 from loopyvq.coding.ports import KnownPort
 from loopyvq.coding.range_coder import TOTAL
 from loopyvq.coding.turns import plane_of_turn, stop_share_of
@@ -32,26 +33,14 @@ from loopyvq.tokens import Tokens
 
 
 class _Costs(KnownPort):
-    """Keeps what a perfect coder would need for the symbol at each site, in bits."""
+    """Keeps what a perfect coder would need for each symbol, in bits, in the order of coding."""
 
-    def __init__(self, plane: Int[np.ndarray, "h w"], stop: int) -> None:
-        super().__init__(plane, stop)
-        self.bits = np.zeros(plane.shape)
-
-    def symbols(
-        self,
-        rows: Int[np.ndarray, " n"],
-        columns: Int[np.ndarray, " n"],
-        frequencies: Int[np.ndarray, "*n k"],
-    ) -> Int[np.ndarray, " n"]:
-        """Measure the symbols at some sites; see `KnownPort`."""
-        symbols = super().symbols(rows, columns, frequencies)
-        every = np.broadcast_to(frequencies, (len(symbols), frequencies.shape[-1]))
-        self.bits[rows, columns] = -np.log2(every[np.arange(len(symbols)), symbols] / TOTAL)
-        return symbols
+    costs: list[np.ndarray]
 
     def take(self, symbols: Int[np.ndarray, " n"], frequencies: Int[np.ndarray, "*n k"]) -> None:
-        """Write nothing."""
+        """Measure symbols; see `KnownPort`."""
+        every = np.broadcast_to(frequencies, (len(symbols), frequencies.shape[-1]))
+        self.costs.append(-np.log2(every[np.arange(len(symbols)), symbols] / TOTAL))
 
 
 def bits_of(tokens: Tokens, codebook_size: int, tables: Tables) -> Float[np.ndarray, "h w l"]:
@@ -67,13 +56,15 @@ def bits_of(tokens: Tokens, codebook_size: int, tables: Tables) -> Float[np.ndar
     """
     coded = CodedTokens(tokens.codes.numpy(), tokens.lengths.numpy())
     model = NetworkModel(tables, coded.lengths.shape, neighbours=True)
-    bits = []
-    for turn in range(int(coded.lengths.max())):
+    bits = np.zeros((*coded.lengths.shape, int(coded.lengths.max())))
+    for turn in range(bits.shape[2]):
         plane, active = plane_of_turn(coded, turn, codebook_size)
         port = _Costs(plane, codebook_size + 1)
+        port.costs = []
         model.code_turn(port, active, turn, stop_share_of(plane, active, port.stop))
-        bits.append(port.bits)
-    return np.stack(bits, axis=-1)
+        for batch, costs in zip(batches_of(active, turn), port.costs, strict=True):
+            bits[batch.rows, batch.columns, turn] = costs
+    return bits
 
 
 def saved_by_stops(

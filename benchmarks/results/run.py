@@ -129,8 +129,8 @@ def curve_texts(
         "*priced codes* they are chosen by what they cost in context, with a look, along several "
         "ways at every site, and for squared error, as `--stop in_context --tune psnr` does, or as "
         "`--tune ms_ssim`; a bit costs "
-        f"{BIT_PRICES['psnr']:g} or {BIT_PRICES['ms_ssim']:g} of the mean squared error, and at the "
-        "largest depth also less."
+        f"{BIT_PRICES['psnr']:g} or {BIT_PRICES['ms_ssim']:g} of the mean squared error, and at "
+        "the largest depth also less."
         for name, _ in options.against
     )
     return {
